@@ -1,0 +1,1 @@
+"""Composes the process: configuration, store, driver, core and front-ends."""
