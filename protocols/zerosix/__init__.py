@@ -1,0 +1,1 @@
+"""The ZeroSix JSON front-end."""
