@@ -1,0 +1,129 @@
+"""Accounts, the applications that act for them, and the API keys that applications sign with."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from core.errors import AddressNotAllowed, InvalidRequest
+from core.ids import AccountId, ApiKeyId, ApplicationId
+
+Network = IPv4Network | IPv6Network
+
+_ACCESS_KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_LETTERS_AND_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_ACCESS_KEY_LENGTH, _SECRET_LENGTH = 16, 40
+_NAME_LENGTH = 255
+_MAPPED_PREFIX = 96
+
+
+class Protocol(StrEnum):
+    """The front-end that a request came through."""
+
+    EC2 = "ec2"
+    ZEROSIX = "zerosix"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A customer: owner of orders, instances, key pairs and tags."""
+
+    id: AccountId
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A program that acts for an account, and the client addresses it may call from (none listed: any)."""
+
+    id: ApplicationId
+    account_id: AccountId
+    name: str
+    networks: tuple[Network, ...]
+    is_enabled: bool
+
+    def admit(self, address: str) -> None:
+        """Return if the client address may be used.
+
+        Raises:
+            AddressNotAllowed: it is outside every allowed network.
+        """
+        if self.networks and not any(_lies_in(address, network) for network in self.networks):
+            raise AddressNotAllowed(address)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key pair of one credential: EC2 calls it access key and secret key, ZeroSix consumer key and secret."""
+
+    id: ApiKeyId
+    application_id: ApplicationId
+    access_key: str
+    secret_key: str = field(repr=False)
+    created_at: datetime
+    is_enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, through which protocol, in which request, and whether only to hear what would happen."""
+
+    account_id: AccountId
+    application_id: ApplicationId
+    access_key: str
+    protocol: Protocol
+    request_id: str = ""
+    is_dry_run: bool = False
+
+
+def new_access_key() -> str:
+    """Return a fresh access key: twenty characters that need no escaping in any protocol."""
+    return "AKOF" + "".join(secrets.choice(_ACCESS_KEY_ALPHABET) for _ in range(_ACCESS_KEY_LENGTH))
+
+
+def new_secret_key() -> str:
+    """Return a fresh secret of about 238 bits, letters and digits only (clients disagree on escaping the rest)."""
+    return "".join(secrets.choice(_LETTERS_AND_DIGITS) for _ in range(_SECRET_LENGTH))
+
+
+def parse_network(text: str) -> Network:
+    """Return the network of a CIDR or of a single address.
+
+    Raises:
+        InvalidRequest: it is neither.
+    """
+    try:
+        return _unmapped(ip_network(text))
+    except ValueError:
+        raise InvalidRequest("allow", text, "an address or a CIDR such as 203.0.113.0/24") from None
+
+
+def check_name(field_name: str, name: str) -> str:
+    """Return the name without surrounding blanks.
+
+    Raises:
+        InvalidRequest: it is empty, too long, or holds control characters.
+    """
+    name = name.strip()
+    if not name or len(name) > _NAME_LENGTH or not name.isprintable():
+        raise InvalidRequest(field_name, name, f"1 to {_NAME_LENGTH} printable characters")
+    return name
+
+
+def _unmapped(network: Network) -> Network:
+    """Return the IPv4 network that an IPv6 one stands for, as logs of dual-stack sockets spell addresses."""
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < _MAPPED_PREFIX:
+        return network
+    return IPv4Network((mapped, network.prefixlen - _MAPPED_PREFIX))
+
+
+def _lies_in(address: str, network: Network) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed) in network

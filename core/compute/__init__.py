@@ -1,0 +1,1 @@
+"""Drivers: what makes machines out of rows."""

@@ -1,0 +1,279 @@
+"""A driver whose machines are rows: for trying the gateway out, for demonstrations, and for every test of the house.
+
+All machines are in memory, and each change is written through to `MachineFile` before it shows.
+"""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, ip_address
+from pathlib import Path
+
+import structlog
+
+from core.compute.machine_file import Machine, MachineFile
+from core.compute.settings import DURATION, HOST, SHARE, check
+from core.ids import InstanceId
+from core.instances import Power
+from core.ports import DriverCode, DriverError, LaunchSpec, Observation
+
+FILE_NAME = "simulated.db"
+VERBS = ("ensure", "start", "stop", "reboot", "destroy")
+
+_WRITE_AGAIN_SECONDS = 1.0
+
+_DOWN = frozenset({Power.STOPPED, Power.CRASHED})
+_UP = frozenset({Power.STARTING, Power.RUNNING})
+_PUBLIC = _UP | {Power.STOPPING}
+
+_NET = int(IPv4Address("10.0.0.0"))
+_NET_HOSTS = 2**24 - 2
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedSettings:
+    """How the simulated machines behave.
+
+    `failure_rate` is the share of launches that are refused, `crash_rate` that of boots that end in a crash.
+    `ssh_host` is the address under which machines would be reached, if there were any.
+    """
+
+    boot_seconds: float = 2.0
+    stop_seconds: float = 1.0
+    failure_rate: float = 0.0
+    crash_rate: float = 0.0
+    ssh_host: str = "127.0.0.1"
+
+
+def read_settings(table: Mapping[str, object]) -> SimulatedSettings:
+    """Return the settings of a table of config.toml; what it leaves out has its default.
+
+    Raises:
+        ValueError: a key is unknown or its value unfit. The text starts with the key.
+    """
+    check(table, _RULES)
+    return SimulatedSettings(**table)  # type: ignore[arg-type]  # each value has just been judged
+
+
+_RULES = {
+    "boot_seconds": DURATION,
+    "stop_seconds": DURATION,
+    "failure_rate": SHARE,
+    "crash_rate": SHARE,
+    "ssh_host": HOST,
+}
+
+
+class SimulatedDriver:
+    """See `ComputeDriver`. What it adds is for tests and demonstrations: `fail_next` and the misfortunes.
+
+    `chance` returns numbers from 0 to 1, by which launches fail and boots crash.
+    """
+
+    name = "simulated"
+    notice = "Machines are simulated: they are rows in a file, nothing runs, and nobody can ssh into them."
+
+    def __init__(
+        self, settings: SimulatedSettings, data_dir: Path, *, chance: Callable[[], float] = random.random
+    ) -> None:
+        self._settings, self._chance = settings, chance
+        self._file = MachineFile(data_dir / FILE_NAME)
+        self._public_address = settings.ssh_host if _is_address(settings.ssh_host) else ""
+        self._passing = {Power.STARTING: settings.boot_seconds, Power.STOPPING: settings.stop_seconds}
+        self._machines: dict[InstanceId, Machine] = {}
+        self._seen: dict[InstanceId, Observation] = {}
+        self._timers: dict[InstanceId, asyncio.TimerHandle] = {}
+        self._events: asyncio.Queue[InstanceId] = asyncio.Queue()
+        self._planned: defaultdict[str, list[DriverCode]] = defaultdict(list)
+        self._is_silent = False
+        self._log = structlog.get_logger("simulated")
+
+    # --- the port
+
+    async def open(self) -> None:
+        """See `ComputeDriver.open`. A machine found on its way goes on, its time beginning anew.
+
+        Raises:
+            DriverError: UNAVAILABLE, if the file cannot be used.
+        """
+        for machine in self._file.open():
+            self._hold(machine)
+
+    async def close(self) -> None:
+        """See `ComputeDriver.close`."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._file.close()
+
+    async def observe(self, instance_id: InstanceId) -> Observation:
+        """See `ComputeDriver.observe`."""
+        return Observation(instance_id, Power.UNKNOWN) if self._is_silent else self._sight(instance_id)
+
+    async def observe_all(self) -> Mapping[InstanceId, Observation]:
+        """See `ComputeDriver.observe_all`.
+
+        Raises:
+            DriverError: UNAVAILABLE, if the backend was made silent.
+        """
+        with self._answering("observe_all"):
+            return dict(self._seen)
+
+    async def events(self) -> AsyncIterator[InstanceId]:
+        """See `ComputeDriver.events`. There is one queue: two listeners share its hints."""
+        while True:
+            yield await self._events.get()
+
+    async def ensure(self, spec: LaunchSpec) -> Observation:
+        """See `ComputeDriver.ensure`."""
+        with self._answering("ensure"):
+            if spec.id not in self._machines:
+                if self._chance() < self._settings.failure_rate:
+                    raise DriverError(DriverCode.INTERNAL, "The simulated backend refused this launch by chance.")
+                self._keep(Machine(spec.id, Power.STOPPED, spec.ssh_port))
+        return self._sight(spec.id)
+
+    async def start(self, instance_id: InstanceId) -> Observation:
+        """See `ComputeDriver.start`."""
+        with self._answering("start"):
+            self._move(instance_id, _DOWN, Power.STARTING)
+        return self._sight(instance_id)
+
+    async def stop(self, instance_id: InstanceId, *, force: bool) -> Observation:
+        """See `ComputeDriver.stop`."""
+        with self._answering("stop"):
+            if force:
+                self._move(instance_id, _PUBLIC, Power.STOPPED)
+            else:
+                self._move(instance_id, _UP, Power.STOPPING)
+        return self._sight(instance_id)
+
+    async def reboot(self, instance_id: InstanceId) -> Observation:
+        """See `ComputeDriver.reboot`. The machine goes on being seen running, as EC2 shows it."""
+        with self._answering("reboot"):
+            machine = self._machines.get(instance_id)
+            if machine is not None and machine.power is Power.RUNNING:
+                self._keep(replace(machine, reboots=machine.reboots + 1))
+        return self._sight(instance_id)
+
+    async def destroy(self, instance_id: InstanceId) -> Observation:
+        """See `ComputeDriver.destroy`."""
+        with self._answering("destroy"):
+            self._remove(instance_id)
+        return self._sight(instance_id)
+
+    # --- for tests and demonstrations
+
+    def machine(self, instance_id: InstanceId) -> Machine | None:
+        """Return a machine as it is, silent backend or not; None if there is none."""
+        return self._machines.get(instance_id)
+
+    def fail_next(self, verb: str, code: DriverCode, *, times: int = 1) -> None:
+        """Refuse the next calls of a verb. With TIMEOUT they do what was asked and only the answer is lost.
+
+        Raises:
+            ValueError: there is no such verb.
+        """
+        if verb not in VERBS:
+            raise ValueError(f"{verb!r} is no verb of a driver; they are {', '.join(VERBS)}")
+        self._planned[verb].extend([code] * times)
+
+    def crash(self, instance_id: InstanceId) -> None:
+        """Let a machine that is up end without a shutdown."""
+        self._befall(instance_id, _PUBLIC, Power.CRASHED)
+
+    def shut_down_inside(self, instance_id: InstanceId) -> None:
+        """Let the system inside a machine that is up shut itself down."""
+        self._befall(instance_id, _PUBLIC, Power.STOPPED)
+
+    def lose(self, instance_id: InstanceId) -> None:
+        """Let a machine vanish, disk and all."""
+        self._remove(instance_id)
+        self._events.put_nowait(instance_id)
+
+    def go_silent(self, is_silent: bool) -> None:  # noqa: FBT001  it reads as a claim: go_silent(True)
+        """Let the backend stop answering, or answer again. Its machines go on meanwhile."""
+        self._is_silent = is_silent
+
+    # --- how it is done
+
+    def _sight(self, instance_id: InstanceId) -> Observation:
+        return self._seen.get(instance_id) or Observation(instance_id, Power.ABSENT)
+
+    @contextmanager
+    def _answering(self, verb: str) -> Iterator[None]:
+        """Refuse what is to be refused before the block, or lose the answer after it."""
+        if self._is_silent:
+            raise DriverError(DriverCode.UNAVAILABLE, "The simulated backend does not answer.")
+        code = self._planned[verb].pop(0) if self._planned[verb] else None
+        refusal = code and DriverError(code, "The simulated backend refused this.", detail=f"told to: {code}")
+        if refusal and code is not DriverCode.TIMEOUT:
+            raise refusal
+        yield
+        if refusal:
+            raise refusal
+
+    def _move(self, instance_id: InstanceId, from_: frozenset[Power], to: Power) -> None:
+        """Take the machine to a power if it is in one of these; a passage that takes no time is over at once."""
+        machine = self._machines.get(instance_id)
+        if machine is None or machine.power not in from_:
+            return
+        if self._passing.get(to) == 0:
+            to = self._end_of(to)
+        self._keep(replace(machine, power=to))
+
+    def _end_of(self, passage: Power) -> Power:
+        if passage is Power.STOPPING:
+            return Power.STOPPED
+        return Power.CRASHED if self._chance() < self._settings.crash_rate else Power.RUNNING
+
+    def _befall(self, instance_id: InstanceId, from_: frozenset[Power], to: Power) -> None:
+        self._move(instance_id, from_, to)
+        self._events.put_nowait(instance_id)
+
+    def _keep(self, machine: Machine) -> None:
+        """Write the machine, then hold it."""
+        self._file.put(machine)
+        self._hold(machine)
+
+    def _hold(self, machine: Machine) -> None:
+        self._machines[machine.id] = machine
+        self._seen[machine.id] = Observation(
+            machine.id,
+            machine.power,
+            private_address=str(IPv4Address(_NET + 1 + (machine.id - 1) % _NET_HOSTS)),
+            public_address=self._public_address if machine.power in _PUBLIC else "",
+        )
+        self._cancel_timer(machine.id)
+        if (seconds := self._passing.get(machine.power)) is not None:
+            self._arrive_in(seconds, machine.id)
+
+    def _arrive_in(self, seconds: float, instance_id: InstanceId) -> None:
+        self._timers[instance_id] = asyncio.get_running_loop().call_later(seconds, self._arrive, instance_id)
+
+    def _arrive(self, instance_id: InstanceId) -> None:
+        passage = self._machines[instance_id].power
+        try:
+            self._befall(instance_id, frozenset({passage}), self._end_of(passage))
+        except DriverError as error:
+            self._log.warning("%s", error, instance_id=instance_id, detail=error.detail)
+            self._arrive_in(_WRITE_AGAIN_SECONDS, instance_id)
+
+    def _remove(self, instance_id: InstanceId) -> None:
+        self._file.drop(instance_id)
+        self._cancel_timer(instance_id)
+        self._machines.pop(instance_id, None)
+        self._seen.pop(instance_id, None)
+
+    def _cancel_timer(self, instance_id: InstanceId) -> None:
+        if (timer := self._timers.pop(instance_id, None)) is not None:
+            timer.cancel()
+
+
+def _is_address(host: str) -> bool:
+    with suppress(ValueError):
+        return bool(ip_address(host))
+    return False

@@ -1,0 +1,222 @@
+"""Everything that core can refuse. Each front-end has one table from these classes to its own codes."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.ids import AccountId, InstanceId, OrderId
+
+
+class CoreError(Exception):
+    """A refusal in the domain's words; its text may be shown to the caller."""
+
+
+class DryRunPassed(CoreError):
+    """The request would have succeeded; nothing was changed because the caller only asked."""
+
+    def __init__(self) -> None:
+        super().__init__("Request would have succeeded, but DryRun flag is set.")
+
+
+class InvalidRequest(CoreError):
+    """A value that can be judged without looking at any row is wrong."""
+
+    def __init__(self, field: str, value: object, expected: str) -> None:
+        super().__init__(f"{field}: {value!r} is not valid; expected {expected}.")
+        self.field, self.value, self.expected = field, value, expected
+
+
+# --- who is calling
+
+
+class UnknownKey(CoreError):
+    """No API key of this name may be used: it never existed, was renewed or is disabled."""
+
+    def __init__(self, access_key: str) -> None:
+        super().__init__(f"The access key {access_key!r} does not exist or is not enabled.")
+        self.access_key = access_key
+
+
+class AddressNotAllowed(CoreError):
+    """The key's application may not be used from this client address."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"This key may not be used from {address}; allow the address for its application.")
+        self.address = address
+
+
+class SessionExpired(CoreError):
+    """A session token is past its end."""
+
+    def __init__(self, expired_at: datetime) -> None:
+        super().__init__(f"The session token expired at {expired_at:%Y-%m-%dT%H:%M:%SZ}; ask for a new one.")
+        self.expired_at = expired_at
+
+
+class InvalidSession(CoreError):
+    """A session token was not issued here, or not for this access key."""
+
+    def __init__(self) -> None:
+        super().__init__("The session token is not valid for this access key.")
+
+
+class NonceUsed(CoreError):
+    """A (key, time stamp, nonce) came a second time."""
+
+    def __init__(self) -> None:
+        super().__init__("The nonce has already been used with this key and time stamp.")
+
+
+class UnknownAccount(CoreError):
+    """No such account."""
+
+    def __init__(self, account_id: AccountId) -> None:
+        super().__init__(f"There is no account {account_id}.")
+        self.account_id = account_id
+
+
+# --- what is sold
+
+
+class UnknownProduct(CoreError):
+    """No such product is offered."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The product {name!r} does not exist.")
+        self.name = name
+
+
+class UnknownImage(CoreError):
+    """No such image is offered."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The image id '[{name}]' does not exist")
+        self.name = name
+
+
+class UnknownZone(CoreError):
+    """No such zone exists."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The zone {name!r} does not exist.")
+        self.name = name
+
+
+class NotOfferedInZone(CoreError):
+    """The product has no capacity in the zone at all, however much is free elsewhere."""
+
+    def __init__(self, product: str, zone: str, offered: Sequence[str]) -> None:
+        elsewhere = ", ".join(offered) or "no zone"
+        super().__init__(f"{product} is not offered in {zone}; it is offered in {elsewhere}.")
+        self.product, self.zone, self.offered = product, zone, tuple(offered)
+
+
+class InsufficientCapacity(CoreError):
+    """Fewer machines are free than were asked for."""
+
+    def __init__(self, product: str, wanted: int, free: int) -> None:
+        super().__init__(f"{wanted} of {product} were asked for and {free} are free in one zone.")
+        self.product, self.wanted, self.free = product, wanted, free
+
+
+# --- what is booked
+
+
+class UnknownOrder(CoreError):
+    """No such order, or not one that may be told apart from none."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no order {name!r}.")
+        self.name = name
+
+
+class ForeignOrder(CoreError):
+    """The order is another account's."""
+
+    def __init__(self, order_id: OrderId) -> None:
+        super().__init__(f"Order {order_id} belongs to another account.")
+        self.order_id = order_id
+
+
+class OrderEnded(CoreError):
+    """The order was completed before, or every machine of it has ended."""
+
+    def __init__(self, order_id: OrderId) -> None:
+        super().__init__(f"Order {order_id} is already completed.")
+        self.order_id = order_id
+
+
+class TokenReused(CoreError):
+    """A client token came again with another request."""
+
+    def __init__(self) -> None:
+        super().__init__("The client token was used before with different parameters.")
+
+
+class UnknownInstances(CoreError):
+    """No such instances, or they are another account's."""
+
+    def __init__(self, ids: Sequence[InstanceId]) -> None:
+        super().__init__(f"There are no instances {', '.join(map(str, ids))}.")
+        self.ids = tuple(ids)
+
+
+class IncorrectState(CoreError):
+    """The instance's state does not allow the verb."""
+
+    def __init__(self, instance_id: InstanceId, state: str, verb: str) -> None:
+        super().__init__(f"Instance {instance_id} is {state}: it is not in a state in which one can {verb} it.")
+        self.instance_id, self.state, self.verb = instance_id, state, verb
+
+
+# --- key pairs and tags
+
+
+class UnknownKeyPairs(CoreError):
+    """No such key pairs."""
+
+    def __init__(self, names: Sequence[str], *, by_id: bool = False) -> None:
+        plural = "s" if len(names) > 1 else ""
+        verb = "do" if plural else "does"
+        # libcloud reads the names between the quotes. Source: ec2-wire-rules.md, Errors.
+        super().__init__(f"The key pair{' ID' if by_id else ''}{plural} '{', '.join(names)}' {verb} not exist")
+        self.names, self.by_id = tuple(names), by_id
+
+
+class KeyPairExists(CoreError):
+    """The name is taken."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The keypair {name!r} already exists")
+        self.name = name
+
+
+class InvalidKeyMaterial(CoreError):
+    """The public key cannot be read, or is of a kind that is not taken."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The public key cannot be used: {reason}.")
+
+
+class TooManyTags(CoreError):
+    """The resource would have more tags than allowed."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A resource can have at most {limit} tags.")
+        self.limit = limit
+
+
+class InvalidTag(CoreError):
+    """A tag's key or value breaks the rules."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
+# --- the house itself
+
+
+class StoreUnavailable(CoreError):
+    """The database cannot take writes now; what was asked for did not happen."""
+
+    def __init__(self) -> None:
+        super().__init__("The request was not carried out because the database cannot be written now; try again.")

@@ -1,0 +1,258 @@
+"""The two seams: where rows are kept, and where machines are made. Front-ends see neither; `core.service` sees both."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+from core.errors import CoreError
+from core.ids import AccountId, InstanceId, OrderId
+from core.instances import Instance, Power
+from core.orders import Order
+from core.state import Record, State
+
+T = TypeVar("T")
+
+# --- the store
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchMaterial:
+    """What the machines of an order are given at first boot, kept apart from the order because it is large or secret.
+
+    `private_key` is the PEM of the order's own key, empty if it has none; it is sealed at rest.
+    """
+
+    order_id: OrderId
+    user_data: bytes = field(default=b"", repr=False)
+    private_key: str = field(default="", repr=False)
+
+
+class Transaction(Protocol):
+    """The rows as one verb sees and changes them."""
+
+    @property
+    def state(self) -> State:
+        """All records, with everything that this and earlier transactions have put."""
+        ...
+
+    def put(self, record: Record) -> None:
+        """Add the record, or replace the one with its key."""
+        ...
+
+    def drop(self, record: Record) -> None:
+        """Remove the record with this one's key; removing what is absent changes nothing."""
+        ...
+
+    def put_material(self, material: LaunchMaterial) -> None:
+        """Keep an order's launch material. Only `Store.material` reads it back."""
+        ...
+
+    def next_id(self, kind: type) -> int:
+        """Return an integer never given out before for this kind of record, also across restarts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedOrder:
+    """An order that left the state some time after it closed, with its machines."""
+
+    order: Order
+    instances: tuple[Instance, ...]
+
+
+class Store(Protocol):
+    """Rows that survive `kill -9` once a call has returned."""
+
+    async def view(self) -> State:
+        """Return every live record as last committed.
+
+        It is current when the call returns: a store that shares its database with other processes catches up first.
+        Read what you need before you await anything else; do not keep it.
+        """
+        ...
+
+    async def transact(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` as one transaction and return its result once all that it put is durable.
+
+        `work` must be a plain function without side effects of its own: a store may run it again on a conflict. If it
+        raises, nothing is changed and the exception goes on to the caller.
+
+        Raises:
+            StoreUnavailable: the commit failed; nothing was changed.
+        """
+        ...
+
+    async def material(self, order_id: OrderId) -> LaunchMaterial:
+        """Return an order's launch material; empty if it has none.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        ...
+
+    async def archived_order(self, order_id: OrderId) -> ArchivedOrder | None:
+        """Return an order that is no longer in the state, or None.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        ...
+
+    async def archived_order_by_key(self, order_key: str) -> ArchivedOrder | None:
+        """Return an order that is no longer in the state by its order key, or None.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        ...
+
+    async def archived_orders(self, account_id: AccountId) -> Sequence[ArchivedOrder]:
+        """Return the account's orders that are no longer in the state, newest first.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        ...
+
+    async def archive(self, closed_before: datetime) -> int:
+        """Let orders that closed before then leave the state, with their machines; return how many did."""
+        ...
+
+    async def claim_nonce(self, key: str, timestamp: int, nonce: str) -> bool:
+        """Whether this is the first time the triple comes; remembered across a restart for at least an hour."""
+        ...
+
+    async def check(self) -> None:
+        """Return if rows can be written now.
+
+        Raises:
+            StoreUnavailable: they cannot.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what is being written and let go of the database."""
+        ...
+
+
+# --- the compute driver
+
+
+class DriverCode(StrEnum):
+    """Why a driver could not do as asked."""
+
+    CONFLICT = "conflict"  # the name is owned by something else
+    CAPACITY = "capacity"  # no room, no port, no memory
+    IMAGE = "image"
+    INVALID = "invalid"  # asking again is useless
+    UNSUPPORTED = "unsupported"
+    UNAVAILABLE = "unavailable"  # the backend is down
+    TIMEOUT = "timeout"  # the outcome is unknown: observe before anything else
+    INTERNAL = "internal"
+
+
+_RETRYABLE = frozenset({DriverCode.CAPACITY, DriverCode.UNAVAILABLE, DriverCode.TIMEOUT})
+
+
+class DriverError(CoreError):
+    """A driver's refusal. The message may be shown to the renter; `detail` is for the operator's log only."""
+
+    def __init__(self, code: DriverCode, message: str, *, detail: str = "") -> None:
+        super().__init__(message)
+        self.code, self.detail = code, detail
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether the same call may succeed later."""
+        return self.code in _RETRYABLE
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchSpec:
+    """A machine to be made. Its id is the backend's name for it, and so the key that makes repeating a call safe."""
+
+    id: InstanceId
+    hostname: str
+    image: str
+    default_user: str
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    ssh_port: int
+    ssh_keys: tuple[str, ...] = ()
+    user_data: bytes = field(default=b"", repr=False)
+    file_url: str = ""
+    script_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a driver sees of one machine. Empty addresses mean that it has none yet."""
+
+    id: InstanceId
+    power: Power
+    private_address: str = ""
+    public_address: str = ""
+
+
+class ComputeDriver(Protocol):
+    """Makes machines. Every verb may be repeated, also after an answer was lost; each returns what is seen afterwards.
+
+    A verb raises `DriverError` and nothing else.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that config.toml knows the driver by."""
+        ...
+
+    @property
+    def notice(self) -> str:
+        """A sentence that the operator must know about this driver, or nothing."""
+        ...
+
+    async def open(self) -> None:
+        """Connect and adopt the machines that live. A host that is down is no reason to fail."""
+        ...
+
+    async def close(self) -> None:
+        """Detach. Machines go on running."""
+        ...
+
+    async def observe(self, instance_id: InstanceId) -> Observation:
+        """Return what is seen now; `Power.ABSENT` for no such machine, `Power.UNKNOWN` if the backend is silent."""
+        ...
+
+    async def observe_all(self) -> Mapping[InstanceId, Observation]:
+        """Return everything that bears our mark, orphans included."""
+        ...
+
+    def events(self) -> AsyncIterator[InstanceId]:
+        """Yield the ids of machines worth looking at now: hints, which may be lost or doubled."""
+        ...
+
+    async def ensure(self, spec: LaunchSpec) -> Observation:
+        """Make the machine, stopped; if it exists already, change nothing.
+
+        Raises:
+            DriverError: CAPACITY, IMAGE, INVALID, CONFLICT, UNAVAILABLE or TIMEOUT.
+        """
+        ...
+
+    async def start(self, instance_id: InstanceId) -> Observation:
+        """Start the machine; return once it is accepted, not booted. Starting what runs changes nothing."""
+        ...
+
+    async def stop(self, instance_id: InstanceId, *, force: bool) -> Observation:
+        """Shut the machine down; at once, without asking it, if forced. Stopping what is stopped changes nothing."""
+        ...
+
+    async def reboot(self, instance_id: InstanceId) -> Observation:
+        """Restart the running machine's system, with the same disk."""
+        ...
+
+    async def destroy(self, instance_id: InstanceId) -> Observation:
+        """Remove the machine and its disk. Absent before is success."""
+        ...

@@ -1,0 +1,384 @@
+"""Makes machines what their rows ask for, and writes into the rows what the driver sees of them.
+
+It is level-triggered: a round compares one row with one observation, takes one step from a table, and writes down what
+came of it. Nothing else is remembered, so a restart after a crash is just another round. Rounds of one machine never
+overlap; those of different machines do, and so share the store's commits.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+import structlog
+
+from core.clock import Clock
+from core.errors import StoreUnavailable
+from core.ids import InstanceId, OrderId
+from core.instances import Cause, Instance, Power, Wanted, absorb, after_failure, after_rebooting
+from core.journal import log_change
+from core.ports import ComputeDriver, DriverCode, DriverError, LaunchSpec, Observation, Store, Transaction
+
+Move = Callable[[Instance, datetime], Instance]
+
+BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""How long to wait after each failure in a row; after the last, always as long as that."""
+
+_YIELD_EVERY = 500
+"""How many rows a sweep looks at before it lets others run: less than a millisecond's worth."""
+
+
+class Step(Enum):
+    """What a round can do to a machine."""
+
+    MAKE = auto()
+    START = auto()
+    STOP = auto()
+    REBOOT = auto()
+    DESTROY = auto()
+
+
+_STEPS: Mapping[tuple[Wanted, Power], Step] = {
+    (Wanted.RUNNING, Power.ABSENT): Step.MAKE,
+    (Wanted.RUNNING, Power.STOPPED): Step.START,
+    (Wanted.RUNNING, Power.CRASHED): Step.START,
+    (Wanted.STOPPED, Power.STARTING): Step.STOP,
+    (Wanted.STOPPED, Power.RUNNING): Step.STOP,
+    **{(Wanted.TERMINATED, power): Step.DESTROY for power in Power if power not in (Power.ABSENT, Power.UNKNOWN)},
+}
+_STEPS_TO_REBOOT: Mapping[tuple[Wanted, Power], Step] = {(Wanted.RUNNING, Power.RUNNING): Step.REBOOT}
+_STEPS_TO_FORCE: Mapping[tuple[Wanted, Power], Step] = {(Wanted.STOPPED, Power.STOPPING): Step.STOP}
+
+_STARTING_UP = frozenset({Step.MAKE, Step.START})
+_NEVER_GIVEN_UP = frozenset({Step.STOP, Step.DESTROY})
+# A launch does not wait for room: a quick, clear answer is worth more to its renter than a place in a queue.
+_PASSING_TROUBLE = frozenset({DriverCode.UNAVAILABLE, DriverCode.TIMEOUT})
+
+
+def step_for(row: Instance, power: Power) -> Step | None:
+    """Return what to do about a machine that is seen at `power`, its row having absorbed that; None for nothing."""
+    key = row.wanted, power
+    if row.needs_reboot and key in _STEPS_TO_REBOOT:
+        return _STEPS_TO_REBOOT[key]
+    if row.is_forced and key in _STEPS_TO_FORCE:
+        return _STEPS_TO_FORCE[key]
+    return _STEPS.get(key)
+
+
+class Reconciler:
+    """The loop between rows and machines. `run` is the loop; everything else may be called before it runs.
+
+    `has_swept` tells whether the sweep that `run` begins with is done. `orphans` counts the driver's machines that have
+    no row, as of the last sweep.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        driver: ComputeDriver,
+        clock: Clock,
+        *,
+        sweep_seconds: float = 30.0,
+        workers: int = 16,
+        launch_timeout_seconds: float = 600.0,
+        retention: timedelta = timedelta(hours=24),
+        backoff_seconds: Sequence[float] = BACKOFF_SECONDS,
+    ) -> None:
+        self._store, self._driver, self._clock = store, driver, clock
+        self._sweep_seconds, self._workers, self._retention = sweep_seconds, workers, retention
+        self._launch_timeout_seconds, self._backoff_seconds = launch_timeout_seconds, backoff_seconds
+        self._take: Mapping[Step, Callable[[Instance], Awaitable[Observation]]] = {
+            Step.MAKE: self._make,
+            Step.START: lambda row: driver.start(row.id),
+            Step.STOP: lambda row: driver.stop(row.id, force=row.is_forced),
+            Step.REBOOT: lambda row: driver.reboot(row.id),
+            Step.DESTROY: lambda row: driver.destroy(row.id),
+        }
+        self._queue: asyncio.Queue[InstanceId] = asyncio.Queue()
+        self._queued: set[InstanceId] = set()
+        self._in_work: set[InstanceId] = set()
+        self._again: set[InstanceId] = set()  # woken while in work
+        self._timers: dict[InstanceId, asyncio.TimerHandle] = {}
+        self._failures: Counter[InstanceId] = Counter()  # in a row
+        self._woken_at: dict[InstanceId, float] = {}  # what no round has dealt with yet, oldest first
+        self._tried_since: dict[InstanceId, float] = {}  # what is being brought up
+        self._orphans: set[InstanceId] = set()
+        self.has_swept = False
+        self._log = structlog.get_logger("reconciler")
+
+    # --- what others use
+
+    async def run(self) -> None:
+        """Keep machines and rows together until cancelled, beginning with a sweep. It may be run again after that."""
+        self.has_swept = False
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._repeat(self._sweep, self._sweep_seconds), name="reconciler sweep")
+                group.create_task(self._repeat(self._listen, self._backoff_seconds[0]), name="reconciler events")
+                for number in range(self._workers):
+                    group.create_task(self._work(), name=f"reconciler {number}")
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            self._timers.clear()
+
+    def wake(self, ids: Iterable[InstanceId]) -> None:
+        """Have machines looked at soon. Cheap; telling it twice is as good as once."""
+        now = time.monotonic()
+        for instance_id in ids:
+            self._woken_at.setdefault(instance_id, now)
+            if instance_id in self._in_work:
+                self._again.add(instance_id)
+            elif instance_id not in self._queued:
+                self._queued.add(instance_id)
+                self._queue.put_nowait(instance_id)
+
+    def lag_seconds(self) -> float:
+        """Return for how long the machine that has waited longest has not been dealt with; 0 if none waits."""
+        oldest = next(iter(self._woken_at.values()), None)
+        return 0.0 if oldest is None else time.monotonic() - oldest
+
+    @property
+    def queue_length(self) -> int:
+        """How many machines wait to be looked at."""
+        return self._queue.qsize()
+
+    @property
+    def orphans(self) -> int:
+        """How many machines of the driver had no row when it was last swept. They are left alone."""
+        return len(self._orphans)
+
+    async def settle(self) -> None:
+        """Return once nothing is queued or in work; what waits for a better moment is neither."""
+        await self._queue.join()
+
+    # --- the loops
+
+    async def _work(self) -> None:
+        while True:
+            instance_id = await self._queue.get()
+            self._queued.discard(instance_id)
+            self._in_work.add(instance_id)
+            if (timer := self._timers.pop(instance_id, None)) is not None:
+                timer.cancel()
+            is_done = False
+            try:
+                is_done = await self._survives(self._round(instance_id), instance_id)
+            finally:
+                self._in_work.discard(instance_id)
+                self._conclude(instance_id, is_done=is_done)
+                self._queue.task_done()
+
+    def _conclude(self, instance_id: InstanceId, *, is_done: bool) -> None:
+        if is_done:
+            self._failures.pop(instance_id, None)
+            self._woken_at.pop(instance_id, None)
+        else:
+            seconds = self._backoff_seconds[min(self._failures[instance_id], len(self._backoff_seconds) - 1)]
+            self._failures[instance_id] += 1
+            self._timers[instance_id] = asyncio.get_running_loop().call_later(seconds, self.wake, (instance_id,))
+        if instance_id in self._again:
+            self._again.discard(instance_id)
+            self.wake((instance_id,))
+
+    async def _repeat(self, work: Callable[[], Awaitable[None]], pause_seconds: float) -> None:
+        while True:
+            await self._survives(work())
+            await asyncio.sleep(pause_seconds)
+
+    async def _survives(self, work: Awaitable[None], instance_id: InstanceId | None = None) -> bool:
+        """Whether the work was done. What stopped it is logged: no single machine may end the loop."""
+        try:
+            await work
+        except DriverError as error:
+            self._log.warning(
+                "driver: %s", error, code=error.code.value, detail=error.detail or None, instance_id=instance_id
+            )
+        except StoreUnavailable as error:
+            self._log.warning("store: %s", error, instance_id=instance_id)
+        except Exception:  # noqa: BLE001  a fault in one machine's round must not end everyone's
+            self._log.exception("reconciling failed", instance_id=instance_id)
+        else:
+            return True
+        return False
+
+    async def _listen(self) -> None:
+        async for instance_id in self._driver.events():
+            self.wake((instance_id,))
+
+    async def _sweep(self) -> None:
+        """Wake every machine that is not as its row asks or says; events may be lost, this is not."""
+        rows = list((await self._store.view()).instances.values())
+        await self._wake_where(rows, lambda row: not row.is_at_rest)
+        await self._store.archive(self._clock.now() - self._retention)
+        seen = await self._driver.observe_all()
+        # Rows are read after machines: a machine is made after its row, so none is taken for an orphan.
+        state = await self._store.view()
+        rows = list(state.instances.values())
+        self._note_orphans(seen.keys() - state.instances.keys())
+        await self._wake_where(rows, lambda row: _differs(row, seen.get(row.id)))
+        self.has_swept = True
+
+    async def _wake_where(self, rows: Sequence[Instance], needs_a_look: Callable[[Instance], bool]) -> None:
+        for first in range(0, len(rows), _YIELD_EVERY):
+            self.wake(row.id for row in rows[first : first + _YIELD_EVERY] if needs_a_look(row))
+            await asyncio.sleep(0)
+
+    def _note_orphans(self, ids: set[InstanceId]) -> None:
+        for instance_id in ids - self._orphans:
+            self._log.warning("a machine has no row; it is left alone", instance_id=instance_id)
+        self._orphans = ids
+
+    # --- one round
+
+    async def _round(self, instance_id: InstanceId) -> None:
+        row = (await self._store.view()).instances.get(instance_id)
+        if row is None:
+            return
+        seen = await self._driver.observe(instance_id)
+        if seen.power is Power.UNKNOWN:
+            raise DriverError(DriverCode.UNAVAILABLE, "The backend does not say how the machine is.")
+        absorbing = _absorbing(seen)
+        known = absorbing(row, self._clock.now())
+        step = step_for(known, seen.power)
+        if known.wanted is not row.wanted:
+            # What the machine did by itself is written down before anything is done about it.
+            await self._record(row, absorbing)
+        elif step is not None:
+            await self._record(row, await self._outcome(row, step))
+        elif known.is_launching and self._is_late(known):
+            await self._record(row, self._too_late)
+        elif known is not row:
+            await self._record(row, absorbing)
+
+    async def _outcome(self, row: Instance, step: Step) -> Move:
+        """Take the step and return what it means for the row.
+
+        Raises:
+            DriverError: it failed and is worth trying again.
+        """
+        is_late = step in _STARTING_UP and self._is_late(row)
+        try:
+            seen = await self._take[step](row)
+        except DriverError as error:
+            if step in _NEVER_GIVEN_UP or (error.code in _PASSING_TROUBLE and not is_late):
+                raise
+            self._log.warning(
+                "gave up: %s",
+                error,
+                step=step.name,
+                code=error.code.value,
+                detail=error.detail or None,
+                instance_id=row.id,
+            )
+            return _given_up(step, error)
+        return _taken(step, seen)
+
+    async def _make(self, row: Instance) -> Observation:
+        seen = await self._driver.ensure(await self._launch_spec(row))
+        return await self._driver.start(row.id) if seen.power is Power.STOPPED else seen
+
+    async def _launch_spec(self, row: Instance) -> LaunchSpec:
+        state = await self._store.view()
+        order, product, image = state.orders[row.order_id], state.products[row.product_id], state.images[row.image_id]
+        material = await self._store.material(row.order_id)
+        return LaunchSpec(
+            id=row.id,
+            hostname=f"m{row.id}",
+            image=image.name,
+            default_user=image.default_user,
+            vcpus=product.vcpus,
+            memory_mib=product.memory_mib,
+            disk_gib=product.disk_gib,
+            ssh_port=row.ssh_port,
+            ssh_keys=(order.public_key,) if order.public_key else (),
+            user_data=material.user_data,
+            file_url=order.file_url,
+            script_url=order.script_url,
+        )
+
+    async def _record(self, acted_on: Instance, move: Move) -> None:
+        """Write down what came of a round, and look again if the row now asks for something else."""
+        now = self._clock.now()
+
+        def work(tx: Transaction) -> tuple[Instance, Instance] | None:
+            before = tx.state.instances.get(acted_on.id)
+            if before is None:
+                return None
+            after = move(before, now)
+            if after != before:
+                tx.put(after)
+                if after.is_gone:
+                    _close_order(tx, after.order_id, now)
+            return before, after
+
+        change = await self._store.transact(work)
+        if change is None:
+            return
+        before, after = change
+        log_change(self._log, before, after)
+        if after.is_at_rest:
+            self._tried_since.pop(after.id, None)
+        if _asks(after) != _asks(acted_on):
+            self.wake((after.id,))
+
+    def _is_late(self, row: Instance) -> bool:
+        """Whether the machine has been brought up for too long. A restart of the gateway begins the count anew."""
+        now = time.monotonic()
+        return now - self._tried_since.setdefault(row.id, now) >= self._launch_timeout_seconds
+
+    def _too_late(self, row: Instance, now: datetime) -> Instance:
+        detail = f"The machine did not come up within {self._launch_timeout_seconds:g} seconds."
+        return after_failure(row, now, Cause.LAUNCH_FAILED, detail)
+
+
+def _differs(row: Instance, seen: Observation | None) -> bool:
+    """Whether a row and what a sweep saw (None: nothing) do not agree. A machine that is back after its end differs."""
+    if seen is None:
+        return not row.is_gone
+    if seen.power is Power.UNKNOWN:
+        return False
+    is_known = seen.private_address in ("", row.private_address) and seen.public_address in ("", row.public_address)
+    return seen.power is not row.observed or not is_known
+
+
+def _asks(row: Instance) -> tuple[Wanted, bool, bool]:
+    return row.wanted, row.is_forced, row.needs_reboot
+
+
+def _absorbing(seen: Observation) -> Move:
+    def move(row: Instance, now: datetime) -> Instance:
+        return absorb(row, seen.power, now, private_address=seen.private_address, public_address=seen.public_address)
+
+    return move
+
+
+def _taken(step: Step, seen: Observation) -> Move:
+    def move(row: Instance, now: datetime) -> Instance:
+        if step in _STARTING_UP:
+            # It was up, however briefly: what is seen down now has gone down since, and is not to be started again.
+            row = absorb(row, Power.STARTING, now)
+        if step is Step.REBOOT:
+            row = after_rebooting(row)
+        return _absorbing(seen)(row, now)
+
+    return move
+
+
+def _given_up(step: Step, error: DriverError) -> Move:
+    def move(row: Instance, now: datetime) -> Instance:
+        if step is Step.REBOOT:
+            return after_rebooting(row)
+        cause = Cause.NO_CAPACITY if error.code is DriverCode.CAPACITY else Cause.LAUNCH_FAILED
+        return after_failure(row, now, cause, str(error))
+
+    return move
+
+
+def _close_order(tx: Transaction, order_id: OrderId, now: datetime) -> None:
+    order = tx.state.orders[order_id]
+    if order.closed_at is None and all(machine.is_gone for machine in tx.state.machines_of[order_id].values()):
+        tx.put(replace(order, closed_at=now))

@@ -1,0 +1,151 @@
+"""Every live record at one revision, in memory and indexed by what verbs and descriptions ask for.
+
+A store keeps one of these true after each commit and hands it to readers, so that a read costs no disk and no thread.
+Orders that closed long ago are not in it: a store answers for them one by one (`Store.archived_order`).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from core.accounts import Account, ApiKey, Application
+from core.catalogue import Image, Product, Region, Zone
+from core.ids import (
+    AccountId,
+    ApplicationId,
+    ImageId,
+    InstanceId,
+    KeyPairId,
+    OrderId,
+    ProductId,
+    RegionId,
+    ZoneId,
+)
+from core.instances import Instance
+from core.keypairs import KeyPair
+from core.orders import Order
+from core.tags import Resource, TagSet
+
+Record = Account | Application | ApiKey | Region | Zone | Image | Product | KeyPair | Order | Instance | TagSet
+
+_NO_TAGS: Mapping[str, str] = {}
+
+
+class State:
+    """Records by id, and the indexes over them. Everything in it is immutable; only `put` and `drop` change it."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.accounts: dict[AccountId, Account] = {}
+        self.applications: dict[ApplicationId, Application] = {}
+        self.keys: dict[str, ApiKey] = {}
+        self.regions: dict[RegionId, Region] = {}
+        self.zones: dict[ZoneId, Zone] = {}
+        self.images: dict[ImageId, Image] = {}
+        self.products: dict[ProductId, Product] = {}
+        self.key_pairs: dict[KeyPairId, KeyPair] = {}
+        self.orders: dict[OrderId, Order] = {}
+        self.instances: dict[InstanceId, Instance] = {}
+        self.tag_sets: dict[Resource, TagSet] = {}
+
+        self.key_pairs_by_name: dict[tuple[AccountId, str], KeyPair] = {}
+        self.orders_by_key: dict[str, OrderId] = {}
+        self.orders_by_token: dict[tuple[AccountId, str], OrderId] = {}
+        self.orders_of: dict[AccountId, dict[OrderId, Order]] = {}
+        self.instances_of: dict[AccountId, dict[InstanceId, Instance]] = {}
+        self.machines_of: dict[OrderId, dict[InstanceId, Instance]] = {}
+        self.occupied: Counter[tuple[ProductId, ZoneId]] = Counter()
+        self.ssh_ports: set[int] = set()
+
+        self._tables: dict[type, dict[Any, Any]] = {
+            Account: self.accounts,
+            Application: self.applications,
+            ApiKey: self.keys,
+            Region: self.regions,
+            Zone: self.zones,
+            Image: self.images,
+            Product: self.products,
+            KeyPair: self.key_pairs,
+            Order: self.orders,
+            Instance: self.instances,
+            TagSet: self.tag_sets,
+        }
+        self._index: dict[type, Callable[[Any, Any], None]] = {
+            KeyPair: self._index_key_pair,
+            Order: self._index_order,
+            Instance: self._index_instance,
+        }
+
+    def tags_of(self, resource: Resource) -> Mapping[str, str]:
+        """Return the resource's tags; the same object as long as they are unchanged."""
+        found = self.tag_sets.get(resource)
+        return found.values if found else _NO_TAGS
+
+    def free(self, product: Product, zone_id: ZoneId) -> int:
+        """Return how many more machines of the product the zone can hold; below zero if its capacity was cut."""
+        return product.capacity.get(zone_id, 0) - self.occupied[product.id, zone_id]
+
+    def find(self, kind: type, key: object) -> Record | None:
+        """Return the record of a kind under its key (`key_of`), or None."""
+        found: Record | None = self._tables[kind].get(key)
+        return found
+
+    def put(self, record: Record) -> Record | None:
+        """Hold the record in place of the one with its key; return that one, if there was one."""
+        kind = type(record)
+        table, key = self._tables[kind], key_of(record)
+        before: Record | None = table.get(key)
+        table[key] = record
+        if (index := self._index.get(kind)) is not None:
+            index(before, record)
+        return before
+
+    def drop(self, record: Record) -> None:
+        """Forget the record with this one's key, if there is one."""
+        before = self._tables[type(record)].pop(key_of(record), None)
+        if before is not None and (index := self._index.get(type(record))) is not None:
+            index(before, None)
+
+    def _index_key_pair(self, old: KeyPair | None, new: KeyPair | None) -> None:
+        if old is not None:
+            self.key_pairs_by_name.pop((old.account_id, old.name), None)
+        if new is not None:
+            self.key_pairs_by_name[new.account_id, new.name] = new
+
+    def _index_order(self, old: Order | None, new: Order | None) -> None:
+        known = new or old
+        if known is None:
+            return
+        if new is None:
+            self.orders_by_key.pop(known.order_key, None)
+            self.orders_by_token.pop((known.account_id, known.client_token), None)
+            self.orders_of[known.account_id].pop(known.id, None)
+            return
+        self.orders_by_key[new.order_key] = new.id
+        self.orders_of.setdefault(new.account_id, {})[new.id] = new
+        if new.client_token:
+            self.orders_by_token[new.account_id, new.client_token] = new.id
+
+    def _index_instance(self, old: Instance | None, new: Instance | None) -> None:
+        if old is not None and not old.is_gone:
+            self.occupied[old.product_id, old.zone_id] -= 1
+            self.ssh_ports.discard(old.ssh_port)
+        if new is not None:
+            self.instances_of.setdefault(new.account_id, {})[new.id] = new
+            self.machines_of.setdefault(new.order_id, {})[new.id] = new
+            if not new.is_gone:
+                self.occupied[new.product_id, new.zone_id] += 1
+                self.ssh_ports.add(new.ssh_port)
+        elif old is not None:
+            self.instances_of[old.account_id].pop(old.id, None)
+            machines = self.machines_of[old.order_id]
+            machines.pop(old.id, None)
+            if not machines:
+                del self.machines_of[old.order_id]
+
+
+def key_of(record: Record) -> object:
+    """Return what a record is held by: API keys by their access key, tags by their resource, all else by id."""
+    if isinstance(record, ApiKey):
+        return record.access_key
+    return record.resource if isinstance(record, TagSet) else record.id

@@ -1,0 +1,1 @@
+"""Stores: the rows of the domain, durable."""

@@ -1,0 +1,1 @@
+"""The schema, as numbered steps forward; each file runs once, in one transaction."""

@@ -1,0 +1,572 @@
+"""The store on SQLite: rows in one file, everything live in memory, one commit shared by all who write at once.
+
+Verbs run one after the other, each at once, against `_head`: all records including those still being written. What
+they put is queued; a single writer takes all that is queued, writes it in one transaction, and only then moves
+`_committed`, which readers see, and lets the verbs return. If the commit fails, `_head` goes back to what is
+committed and every verb that was waiting is told so.
+
+If it is one verb's rows that cannot be written (a fault of ours), the batch is written verb by verb: those before it
+succeed, it is told what was wrong, and those after it, which may have built on it, are told to try again.
+"""
+
+import asyncio
+import errno
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+import structlog
+
+from core.clock import Clock
+from core.errors import StoreUnavailable
+from core.ids import AccountId, OrderId
+from core.instances import Instance
+from core.orders import Order
+from core.ports import ArchivedOrder, LaunchMaterial, Transaction
+from core.state import Record, State, key_of
+from core.storage.migrate import IncompatibleDatabase, check_ours, migrate
+from core.storage.nonces import NonceLog
+from core.storage.rows import Row, Table, sealed, tables, to_micros
+from core.tags import Resource, ResourceKind, TagSet
+from core.vault import BrokenSeal, Vault
+
+T = TypeVar("T")
+Key = tuple[type, object]
+
+_BUSY_SECONDS = 2.0
+_LIVE_FOR = timedelta(hours=24)
+"""How long a closed order stays in memory after a restart, as `Reconciler` keeps it while running."""
+
+_SEAL = "key-check"
+_PRAGMAS = (
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    # Fewer, larger checkpoints: cuts the slowest commits to a quarter. Source: reference/performance.md.
+    "PRAGMA wal_autocheckpoint = 16000",
+)
+
+# It is the rows, not the database, that these find wrong; so does whatever is not SQLite's at all.
+_FAULTS_OF_ROWS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+# What a column raises that holds none of our values.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, BrokenSeal)
+
+
+class _Changes:
+    """What one transaction put, in order, over the state it sees."""
+
+    def __init__(self, head: State, sequences: dict[str, int]) -> None:
+        self.state = head
+        self.records: dict[Key, Record | None] = {}
+        self.materials: list[LaunchMaterial] = []
+        self.sequences: set[str] = set()
+        self._sequences = sequences
+        self._undo: list[tuple[Record, Record | None]] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.records or self.materials or self.sequences)
+
+    def put(self, record: Record) -> None:
+        """See `Transaction.put`."""
+        self._undo.append((record, self.state.put(record)))
+        self.records[type(record), key_of(record)] = record
+
+    def drop(self, record: Record) -> None:
+        """See `Transaction.drop`."""
+        before = self.state.find(type(record), key_of(record))
+        if before is not None:
+            self.state.drop(before)
+            self._undo.append((before, before))
+            self.records[type(before), key_of(before)] = None
+
+    def put_material(self, material: LaunchMaterial) -> None:
+        """See `Transaction.put_material`."""
+        self.materials.append(material)
+
+    def next_id(self, kind: type) -> int:
+        """See `Transaction.next_id`."""
+        name = kind.__name__
+        self._sequences[name] = value = self._sequences.get(name, 0) + 1
+        self.sequences.add(name)
+        return value
+
+    def undo(self) -> None:
+        """Put the state back to what it was, and forget all changes."""
+        for record, before in reversed(self._undo):
+            if before is not None:
+                self.state.put(before)
+            else:
+                self.state.drop(record)
+        for gathered in (self.records, self.materials, self.sequences, self._undo):
+            gathered.clear()
+
+
+Pending = tuple[_Changes, asyncio.Future[None]]
+
+
+class SqliteStore:
+    """See `core.ports.Store`. Made by `open_sqlite`."""
+
+    def __init__(
+        self, writer: aiosqlite.Connection, reader: aiosqlite.Connection, path: Path, vault: Vault, nonces: NonceLog
+    ) -> None:
+        self._writer, self._reader, self._nonces = writer, reader, nonces
+        self._files = (path, Path(f"{path.resolve()}-wal"))
+        self._identities = [_identity(file) for file in self._files]
+        self._tables: dict[type, Table] = {table.kind: table for table in tables(vault)}
+        self._seal = sealed(vault, "order_materials.private_key")
+        self._committed, self._head = State(), State()
+        self._sequences: dict[str, int] = {}
+        self._queue: list[Pending] = []
+        self._in_work: list[Pending] = []
+        self._has_work = asyncio.Event()
+        self._is_healthy = True
+        self._log = structlog.get_logger("store")
+        self._task: asyncio.Task[None] | None = None
+
+    # --- the port
+
+    async def view(self) -> State:
+        """See `Store.view`. This process is the only writer, so what it committed last is current."""
+        return self._committed
+
+    async def transact(self, work: Callable[[Transaction], T]) -> T:
+        """See `Store.transact`. If no row can hold what `work` put, that very fault is raised."""
+        self._check_open()
+        changes = _Changes(self._head, self._sequences)
+        try:
+            result = work(changes)
+        except BaseException:
+            changes.undo()
+            await self._make_durable(changes)
+            raise
+        await self._make_durable(changes)
+        return result
+
+    async def material(self, order_id: OrderId) -> LaunchMaterial:
+        """See `Store.material`."""
+        query = "SELECT user_data, private_key FROM order_materials WHERE order_id = ?"
+        rows = await self._read(query, (order_id,))
+        if not rows:
+            return LaunchMaterial(order_id)
+        user_data, private_key = rows[0]
+        return LaunchMaterial(order_id, user_data, self._seal.read(private_key))
+
+    async def archived_order(self, order_id: OrderId) -> ArchivedOrder | None:
+        """See `Store.archived_order`."""
+        return _first(await self._archived("id = ?", order_id))
+
+    async def archived_order_by_key(self, order_key: str) -> ArchivedOrder | None:
+        """See `Store.archived_order_by_key`."""
+        return _first(await self._archived("order_key = ?", order_key))
+
+    async def archived_orders(self, account_id: AccountId) -> Sequence[ArchivedOrder]:
+        """See `Store.archived_orders`."""
+        return await self._archived("closed_at IS NOT NULL AND account_id = ?", account_id)
+
+    async def archive(self, closed_before: datetime) -> int:
+        """See `Store.archive`. An order that is being written to stays until it is asked for again."""
+        state, count = self._committed, 0
+        old = [order for order in state.orders.values() if order.closed_at and order.closed_at < closed_before]
+        busy = {key for changes, _ in (*self._in_work, *self._queue) for key in changes.records}
+        for order in old:
+            leaving = _with_tags(order, list(state.machines_of.get(order.id, {}).values()))
+            if busy.isdisjoint((type(record), key_of(record)) for record in leaving):
+                self._forget(leaving)
+                count += 1
+        if count:
+            state.revision += 1
+        return count
+
+    async def claim_nonce(self, key: str, timestamp: int, nonce: str) -> bool:
+        """See `Store.claim_nonce`."""
+        return self._nonces.claim(key, timestamp, nonce)
+
+    async def check(self) -> None:
+        """See `Store.check`. After a failed commit, one is tried for the asking; else the file is looked at."""
+        self._check_open()
+        if self._is_healthy:
+            try:
+                self._check_files()
+            except OSError as error:
+                raise StoreUnavailable from error
+            return
+        probe = _Changes(self._head, self._sequences)
+        probe.next_id(SqliteStore)
+        await self._enqueue(probe)
+
+    async def close(self) -> None:
+        """See `Store.close`. Closing twice is as good as once."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        while self._queue or self._in_work:
+            with suppress(StoreUnavailable):
+                await self._enqueue(_Changes(self._head, self._sequences))
+        task.cancel()
+        try:
+            with suppress(asyncio.CancelledError):
+                await task
+        finally:
+            await self._reader.close()
+            await self._writer.close()
+            self._nonces.close()
+
+    # --- reading
+
+    async def load(self, now: datetime) -> None:
+        """Read every live row into memory and start to write. To be called once, before anything else.
+
+        Raises:
+            IncompatibleDatabase: a row says what none of ours can say.
+        """
+        select = self._writer.execute_fetchall
+        self._sequences = dict(await select("SELECT name, value FROM sequences"))  # type: ignore[arg-type]  # rows of two
+        horizon = to_micros(now - _LIVE_FOR)
+        live = f"(SELECT id FROM orders WHERE closed_at IS NULL OR closed_at >= {horizon})"  # noqa: S608  an integer
+        only = {Order: f" WHERE id IN {live}", Instance: f" WHERE order_id IN {live}"}
+        for kind, table in self._tables.items():
+            for row in await select(f"{table.select}{only.get(kind, '')} ORDER BY id"):
+                self._hold(_record_of(table, row))
+        await self._load_tags()
+        self._task = asyncio.create_task(self._write_forever(), name="store writer")
+
+    async def _load_tags(self) -> None:
+        values: dict[Resource, dict[str, str]] = defaultdict(dict)
+        query = "SELECT account_id, kind, resource_id, key, value FROM tags"
+        for account_id, kind, resource_id, key, value in await self._writer.execute_fetchall(query):
+            values[Resource(AccountId(account_id), _kind_of(kind), resource_id)][key] = value
+        live: dict[ResourceKind, Mapping[Any, Record]] = {
+            ResourceKind.INSTANCE: self._head.instances,
+            ResourceKind.ORDER: self._head.orders,
+        }
+        for resource, tags in values.items():
+            if resource.kind not in live or resource.id in live[resource.kind]:
+                self._hold(TagSet(resource, tags))
+
+    def _hold(self, record: Record) -> None:
+        self._head.put(record)
+        self._committed.put(record)
+
+    def _forget(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self._head.drop(record)
+            self._committed.drop(record)
+
+    async def _archived(self, condition: str, value: object) -> Sequence[ArchivedOrder]:
+        orders, instances = self._tables[Order], self._tables[Instance]
+        rows = await self._read(f"{orders.select} WHERE {condition} ORDER BY id DESC", (value,))
+        machines: dict[OrderId, list[Instance]] = defaultdict(list)
+        chosen = f"SELECT id FROM orders WHERE {condition}"  # noqa: S608  the condition is ours
+        for row in await self._read(f"{instances.select} WHERE order_id IN ({chosen}) ORDER BY id", (value,)):
+            machine: Instance = instances.record_of(row)
+            machines[machine.order_id].append(machine)
+        found = [orders.record_of(row) for row in rows]
+        return [ArchivedOrder(order, tuple(machines[order.id])) for order in found]
+
+    async def _read(self, query: str, values: Row) -> Sequence[Any]:
+        try:
+            return list(await self._reader.execute_fetchall(query, values))
+        except (OverflowError, UnicodeEncodeError):
+            return []  # a value that no column can hold, and so no row has
+        except (sqlite3.Error, ValueError) as error:
+            self._log.error("the database cannot be read", error=str(error))
+            raise StoreUnavailable from error
+
+    # --- writing
+
+    async def _make_durable(self, changes: _Changes) -> None:
+        """Return once the changes are on disk, and everything that their verb saw.
+
+        Even a verb that changed nothing, or refused, waits: what it saw, and now answers with, may still be being
+        written, and come to nothing.
+        """
+        if not changes.is_empty or self._queue or self._in_work:
+            await self._enqueue(changes)
+
+    async def _enqueue(self, changes: _Changes) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append((changes, future))
+        self._has_work.set()
+        await future
+
+    async def _write_forever(self) -> None:
+        try:
+            while True:
+                await self._has_work.wait()
+                self._has_work.clear()
+                self._in_work, self._queue = self._queue, []
+                await self._write()
+        finally:
+            if self._in_work or self._queue:  # nobody must wait for an answer that never comes
+                self._fail(asyncio.CancelledError("the store was stopped"))
+
+    async def _write(self) -> None:
+        """Write what is in work, in one commit if that can be."""
+        try:
+            await self._commit(self._in_work)
+        except Exception as error:  # noqa: BLE001  whatever one verb put, the others' writing must go on
+            if _is_fault_of_rows(error):
+                await self._write_one_by_one()
+            else:
+                self._fail(error)
+        else:
+            self._succeed(len(self._in_work))
+
+    async def _write_one_by_one(self) -> None:
+        while self._in_work:
+            try:
+                await self._commit(self._in_work[:1])
+            except Exception as error:  # noqa: BLE001  see `_write`
+                self._fail(error)
+            else:
+                self._succeed(1)
+
+    def _succeed(self, count: int) -> None:
+        """Show readers what the first verbs in work have put, and let these return."""
+        done, self._in_work = self._in_work[:count], self._in_work[count:]
+        self._is_healthy = True
+        for changes, future in done:
+            for (kind, key), record in changes.records.items():
+                if record is not None:
+                    self._committed.put(record)
+                elif (gone := self._committed.find(kind, key)) is not None:
+                    self._committed.drop(gone)
+            if not future.done():
+                future.set_result(None)
+        self._committed.revision += 1
+
+    def _fail(self, error: BaseException) -> None:
+        """Put the head back to what is committed and tell all who wait: what they built on has failed.
+
+        If the error is a fault of rows, they are the first verb's in work.
+        """
+        failed, self._in_work, self._queue = self._in_work + self._queue, [], []
+        self._restore_head(dict.fromkeys(key for changes, _ in failed for key in changes.records))
+        futures = [future for _, future in failed]
+        if _is_fault_of_rows(error):
+            self._log.error("no row can hold what a verb put", exc_info=error, verbs=len(failed))
+            _tell(futures[:1], error)
+        else:
+            self._is_healthy = False
+            self._log.error("the database cannot be written", error=str(error), verbs=len(failed))
+        for future in futures:
+            _tell([future], StoreUnavailable())
+
+    def _restore_head(self, keys: Iterable[Key]) -> None:
+        durable = {(kind, key): self._committed.find(kind, key) for kind, key in keys}
+        # What is to go goes first: it may have the name or the port of something that is to come back.
+        for (kind, key), record in durable.items():
+            if record is None and (tentative := self._head.find(kind, key)) is not None:
+                self._head.drop(tentative)
+        for record in durable.values():
+            if record is not None:
+                self._head.put(record)
+
+    def _check_open(self) -> None:
+        if self._task is None or self._task.done():
+            raise StoreUnavailable
+
+    async def _commit(self, batch: Sequence[Pending]) -> None:
+        """Write all changes in one transaction and return when it is durable."""
+        statements = self._statements([changes for changes, _ in batch])
+        if not statements:
+            return
+        self._check_files()
+        db = self._writer
+        await db.execute("BEGIN IMMEDIATE")
+        try:
+            for sql, rows in statements:
+                await db.executemany(sql, rows)
+            await db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                await db.execute("ROLLBACK")
+            raise
+
+    def _check_files(self) -> None:
+        """Return if the files that are open are those on disk: commits to deleted ones would be lost silently.
+
+        Raises:
+            OSError: they are not.
+        """
+        for file, identity in zip(self._files, self._identities, strict=True):
+            if _identity(file) != identity:
+                raise OSError(f"{file} was replaced while in use; restart onefleet")
+
+    def _statements(self, batch: Sequence[_Changes]) -> Sequence[tuple[str, list[Row]]]:
+        """Return what to execute, removals first; of each record only its last version."""
+        last: dict[Key, Record | None] = {}
+        for changes in batch:
+            last.update(changes.records)
+        removals, upserts, tags = _sorted_out(self._committed, last)
+        statements: list[tuple[str, list[Row]]] = []
+        for kind, table in self._tables.items():
+            if removals[kind]:
+                statements.append((table.delete, [(record.id,) for record in removals[kind]]))
+        for kind, table in self._tables.items():
+            if upserts[kind]:
+                statements.append((table.upsert, [table.row_of(record) for record in upserts[kind]]))
+        materials = [material for changes in batch for material in changes.materials]
+        statements.extend(_tag_statements(tags))
+        if materials:
+            sql = "INSERT OR REPLACE INTO order_materials (order_id, user_data, private_key) VALUES (?, ?, ?)"
+            rows: list[Row] = [
+                (item.order_id, item.user_data, self._seal.write(item.private_key)) for item in materials
+            ]
+            statements.append((sql, rows))
+        advanced = {name for changes in batch for name in changes.sequences}
+        if advanced:
+            sql = "INSERT OR REPLACE INTO sequences (name, value) VALUES (?, ?)"
+            statements.append((sql, [(name, self._sequences[name]) for name in advanced]))
+        return statements
+
+
+def _sorted_out(
+    committed: State, last: dict[Key, Record | None]
+) -> tuple[dict[type, list[Any]], dict[type, list[Any]], list[TagSet]]:
+    """Return the records to remove and to write by kind, and the tag sets to write whole."""
+    removals: dict[type, list[Any]] = defaultdict(list)
+    upserts: dict[type, list[Any]] = defaultdict(list)
+    tags: list[TagSet] = []
+    for (kind, key), record in last.items():
+        if kind is TagSet:
+            tags.append(record if isinstance(record, TagSet) else TagSet(key, {}))  # type: ignore[arg-type]  # its key is a Resource
+        elif record is not None:
+            upserts[kind].append(record)
+        elif (gone := committed.find(kind, key)) is not None:
+            removals[kind].append(gone)
+    return removals, upserts, tags
+
+
+def _tag_statements(tags: Sequence[TagSet]) -> Iterable[tuple[str, list[Row]]]:
+    owners = [(each.resource.account_id, each.resource.kind.value, each.resource.id) for each in tags]
+    rows: list[Row] = [
+        (*owner, key, value) for owner, each in zip(owners, tags, strict=True) for key, value in each.values.items()
+    ]
+    if owners:
+        yield "DELETE FROM tags WHERE account_id = ? AND kind = ? AND resource_id = ?", list(owners)
+    if rows:
+        yield "INSERT INTO tags (account_id, kind, resource_id, key, value) VALUES (?, ?, ?, ?, ?)", rows
+
+
+def _with_tags(order: Order, machines: Sequence[Instance]) -> Sequence[Record]:
+    """Return the records of an order: its machines, itself, and the tags of all of them."""
+    resources = [Resource(order.account_id, ResourceKind.INSTANCE, machine.id) for machine in machines]
+    resources.append(Resource(order.account_id, ResourceKind.ORDER, order.id))
+    return [*machines, order, *(TagSet(resource, {}) for resource in resources)]
+
+
+def _first(found: Sequence[ArchivedOrder]) -> ArchivedOrder | None:
+    return found[0] if found else None
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_dev, found.st_ino
+
+
+def _is_fault_of_rows(error: BaseException) -> bool:
+    """Whether it is the rows that cannot be written, and not the database."""
+    if isinstance(error, sqlite3.Error):
+        return isinstance(error, _FAULTS_OF_ROWS)
+    return isinstance(error, Exception) and not isinstance(error, OSError)
+
+
+def _tell(futures: Iterable[asyncio.Future[None]], error: BaseException) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)
+
+
+def _record_of(table: Table, row: Row) -> Record:
+    try:
+        record: Record = table.record_of(row)
+    except _UNREADABLE as error:
+        raise IncompatibleDatabase(
+            f"row {row[0]} of {table.name} cannot be read ({error!r}); put the database back from the backup"
+        ) from error
+    return record
+
+
+def _kind_of(name: str) -> ResourceKind:
+    try:
+        return ResourceKind(name)
+    except ValueError as error:
+        raise IncompatibleDatabase(f"tags cannot be read ({error}); put the database back from the backup") from error
+
+
+async def open_sqlite(path: Path, vault: Vault, clock: Clock) -> SqliteStore:
+    """Return the store in this file, made and migrated as needed, with every live row in memory.
+
+    Raises:
+        IncompatibleDatabase: it is not a database of ours, is damaged, newer than the program, sealed with another key,
+            or cannot be opened at all.
+    """
+    try:
+        return await _open(path, vault, clock)
+    except (sqlite3.Error, OSError, IncompatibleDatabase) as error:
+        raise IncompatibleDatabase(f"{path}: {error}") from error
+
+
+async def _open(path: Path, vault: Vault, clock: Clock) -> SqliteStore:
+    _make_file(path)
+    async with AsyncExitStack() as opened:
+        writer = await opened.enter_async_context(_connection(path))
+        await check_ours(writer)
+        await _set_up(writer)
+        await migrate(writer)
+        await _check_seal(writer, vault)
+        reader = await opened.enter_async_context(_connection(path))
+        await reader.execute_fetchall("PRAGMA query_only = ON")
+        nonces = NonceLog(path.parent, clock)
+        opened.callback(nonces.close)
+        store = SqliteStore(writer, reader, path, vault, nonces)
+        await store.load(clock.now())
+        opened.pop_all()
+    return store
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty file that is its owner's alone, unless it exists. SQLite makes the files beside it likewise.
+
+    A place where there can be none is found out here, since aiosqlite ends with a stray traceback there.
+    """
+    path = path.resolve()
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+
+
+def _connection(path: Path) -> aiosqlite.Connection:
+    return aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_SECONDS, cached_statements=256)
+
+
+async def _set_up(writer: aiosqlite.Connection) -> None:
+    [(mode,)] = await writer.execute_fetchall("PRAGMA journal_mode = WAL")
+    if mode != "wal":
+        raise IncompatibleDatabase("its file system does not support SQLite's write-ahead log: use a local disk")
+    for pragma in _PRAGMAS:
+        await writer.execute_fetchall(pragma)
+
+
+async def _check_seal(db: aiosqlite.Connection, vault: Vault) -> None:
+    rows = list(await db.execute_fetchall("SELECT sealed FROM seals WHERE name = ?", (_SEAL,)))
+    if not rows:
+        await db.execute("INSERT INTO seals (name, sealed) VALUES (?, ?)", (_SEAL, vault.seal(_SEAL, b"onefleet")))
+        return
+    try:
+        vault.open(_SEAL, rows[0][0])
+    except BrokenSeal:
+        raise IncompatibleDatabase(
+            "the key file is not the one that this database was made with: put the right one back from the backup"
+        ) from None

@@ -1,0 +1,195 @@
+"""What every compute driver must do. A driver's test module subclasses `DriverContract` and provides `driver_factory`.
+
+`driver_factory` is a fixture that returns an async function; each call opens a driver upon the same machines. Machines
+1 to 3 are the contract's to make and destroy.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from core.compute.drivers import DRIVERS
+from core.ids import InstanceId
+from core.instances import Power
+from core.ports import ComputeDriver, Observation
+from tests.builders import a_launch_spec
+
+DriverFactory = Callable[[], Awaitable[ComputeDriver]]
+
+ONE, TWO, THREE = InstanceId(1), InstanceId(2), InstanceId(3)
+
+_COMING_UP = {Power.STARTING, Power.RUNNING}
+_GOING_DOWN = {Power.STOPPING, Power.STOPPED}
+
+
+class DriverContract:
+    """The suite. Give slow backends a larger `patience_seconds`."""
+
+    patience_seconds = 10.0
+
+    @pytest.fixture
+    async def driver(self, driver_factory: DriverFactory) -> ComputeDriver:
+        return await driver_factory()
+
+    async def reach(self, driver: ComputeDriver, instance_id: InstanceId, power: Power) -> Observation:
+        """Return the machine's observation once it is seen at the power."""
+        async with asyncio.timeout(self.patience_seconds):
+            while (seen := await driver.observe(instance_id)).power is not power:  # noqa: ASYNC110  events may be lost
+                await asyncio.sleep(0.005)
+        return seen
+
+    async def stopped(self, driver: ComputeDriver, instance_id: InstanceId) -> Observation:
+        """Return a fresh machine that was never started."""
+        await driver.ensure(a_launch_spec(instance_id))
+        return await self.reach(driver, instance_id, Power.STOPPED)
+
+    async def running(self, driver: ComputeDriver, instance_id: InstanceId) -> Observation:
+        """Return a fresh machine that runs."""
+        await self.stopped(driver, instance_id)
+        await driver.start(instance_id)
+        return await self.reach(driver, instance_id, Power.RUNNING)
+
+    def test_its_name_is_the_one_that_the_configuration_knows_it_by(self, driver):
+        assert driver.name in DRIVERS
+
+    # --- making
+
+    async def test_a_machine_that_was_never_made_is_absent(self, driver):
+        assert await driver.observe(ONE) == Observation(ONE, Power.ABSENT)
+
+    async def test_a_new_machine_is_stopped(self, driver):
+        seen = await driver.ensure(a_launch_spec(ONE))
+        assert seen.power in {Power.CREATING, Power.STOPPED}
+        assert (await self.reach(driver, ONE, Power.STOPPED)).id == ONE
+
+    async def test_making_a_machine_again_leaves_it_as_it_is(self, driver):
+        before = await self.running(driver, ONE)
+        assert await driver.ensure(a_launch_spec(ONE)) == before
+        assert await driver.observe(ONE) == before
+
+    # --- starting
+
+    async def test_a_started_machine_comes_up_with_an_address(self, driver):
+        await self.stopped(driver, ONE)
+        assert (await driver.start(ONE)).power in _COMING_UP
+        assert (await self.reach(driver, ONE, Power.RUNNING)).private_address
+
+    async def test_starting_twice_is_as_good_as_once(self, driver):
+        await self.stopped(driver, ONE)
+        await driver.start(ONE)
+        assert (await driver.start(ONE)).power in _COMING_UP
+        await self.reach(driver, ONE, Power.RUNNING)
+
+    async def test_starting_what_runs_changes_nothing(self, driver):
+        before = await self.running(driver, ONE)
+        assert await driver.start(ONE) == before
+
+    async def test_a_stopped_machine_can_be_started_again_under_its_address(self, driver):
+        before = await self.running(driver, ONE)
+        await driver.stop(ONE, force=True)
+        await self.reach(driver, ONE, Power.STOPPED)
+        await driver.start(ONE)
+        after = await self.reach(driver, ONE, Power.RUNNING)
+        assert after.private_address == before.private_address
+
+    # --- stopping
+
+    @pytest.mark.parametrize("force", [False, True])
+    async def test_a_machine_that_is_stopped_goes_down(self, driver, force):
+        await self.running(driver, ONE)
+        assert (await driver.stop(ONE, force=force)).power in _GOING_DOWN
+        await self.reach(driver, ONE, Power.STOPPED)
+
+    @pytest.mark.parametrize("force", [False, True])
+    async def test_stopping_what_is_stopped_changes_nothing(self, driver, force):
+        before = await self.stopped(driver, ONE)
+        assert await driver.stop(ONE, force=force) == before
+
+    async def test_a_stop_under_way_may_be_repeated_and_forced(self, driver):
+        await self.running(driver, ONE)
+        await driver.stop(ONE, force=False)
+        assert (await driver.stop(ONE, force=False)).power in _GOING_DOWN
+        assert (await driver.stop(ONE, force=True)).power in _GOING_DOWN
+        await self.reach(driver, ONE, Power.STOPPED)
+
+    async def test_a_machine_that_is_coming_up_can_be_stopped(self, driver):
+        await self.stopped(driver, ONE)
+        await driver.start(ONE)
+        await driver.stop(ONE, force=True)
+        await self.reach(driver, ONE, Power.STOPPED)
+
+    # --- rebooting
+
+    async def test_a_rebooted_machine_runs_again(self, driver):
+        await self.running(driver, ONE)
+        assert (await driver.reboot(ONE)).power in _COMING_UP
+        await self.reach(driver, ONE, Power.RUNNING)
+
+    async def test_rebooting_what_is_stopped_does_not_start_it(self, driver):
+        before = await self.stopped(driver, ONE)
+        assert await driver.reboot(ONE) == before
+
+    # --- destroying
+
+    async def test_a_destroyed_machine_is_absent(self, driver):
+        await self.running(driver, ONE)
+        await driver.destroy(ONE)
+        await self.reach(driver, ONE, Power.ABSENT)
+        assert ONE not in await driver.observe_all()
+
+    async def test_destroy_may_be_repeated(self, driver):
+        await self.stopped(driver, ONE)
+        await driver.destroy(ONE)
+        await self.reach(driver, ONE, Power.ABSENT)
+        assert (await driver.destroy(ONE)).power is Power.ABSENT
+
+    async def test_a_machine_can_be_destroyed_before_it_is_up(self, driver):
+        await driver.ensure(a_launch_spec(ONE))
+        await driver.destroy(ONE)
+        await self.reach(driver, ONE, Power.ABSENT)
+
+    async def test_every_verb_reports_a_machine_that_is_not_there_as_absent(self, driver):
+        absent = Observation(ONE, Power.ABSENT)
+        assert await driver.start(ONE) == absent
+        assert await driver.stop(ONE, force=False) == absent
+        assert await driver.stop(ONE, force=True) == absent
+        assert await driver.reboot(ONE) == absent
+        assert await driver.destroy(ONE) == absent
+
+    # --- all of them
+
+    async def test_what_is_done_to_one_machine_does_not_touch_another(self, driver):
+        await self.running(driver, ONE)
+        before = await self.running(driver, TWO)
+        await driver.stop(ONE, force=True)
+        await driver.destroy(ONE)
+        await self.reach(driver, ONE, Power.ABSENT)
+        assert await driver.observe(TWO) == before
+
+    async def test_machines_do_not_share_an_address(self, driver):
+        seen = [await self.running(driver, instance_id) for instance_id in (ONE, TWO)]
+        assert len({each.private_address for each in seen}) == len(seen)
+
+    async def test_a_look_at_all_shows_what_a_look_at_each_shows(self, driver):
+        await self.running(driver, ONE)
+        await self.stopped(driver, TWO)
+        assert await driver.observe_all() == {ONE: await driver.observe(ONE), TWO: await driver.observe(TWO)}
+
+    async def test_machines_go_on_while_nobody_is_attached(self, driver_factory):
+        first = await driver_factory()
+        running, stopped = await self.running(first, ONE), await self.stopped(first, TWO)
+        await first.close()
+        second = await driver_factory()
+        assert await second.observe_all() == {ONE: running, TWO: stopped}
+
+    async def test_a_machine_on_its_way_arrives_although_the_driver_is_opened_anew(self, driver_factory):
+        first = await driver_factory()
+        await self.stopped(first, ONE)
+        await first.start(ONE)
+        await self.running(first, TWO)
+        await first.stop(TWO, force=False)
+        await first.close()
+        second = await driver_factory()
+        await self.reach(second, ONE, Power.RUNNING)
+        await self.reach(second, TWO, Power.STOPPED)

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from core.storage.sqlite import SqliteStore, open_sqlite
+from core.vault import KEY_BYTES, Vault
+from tests.clocks import ManualClock
+from tests.fleetfixture import open_house
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def vault() -> Vault:
+    return Vault(bytes(KEY_BYTES))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the database is, or will be."""
+    return tmp_path / "onefleet.db"
+
+
+@pytest.fixture
+async def store_factory(path, vault, clock):
+    """Opens stores upon one database, and closes those that a test leaves open."""
+    opened: list[SqliteStore] = []
+
+    async def open_store() -> SqliteStore:
+        store = await open_sqlite(path, vault, clock)
+        opened.append(store)
+        return store
+
+    yield open_store
+    for store in opened:
+        await store.close()
+
+
+@pytest.fixture
+async def store(store_factory):
+    """An empty store on a real file."""
+    return await store_factory()
+
+
+@pytest.fixture
+async def house(tmp_path, clock):
+    """A core on a real store with something to sell and two customers."""
+    async with open_house(tmp_path, clock) as house:
+        yield house

@@ -1,0 +1,150 @@
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from core.storage import migrate as module
+from core.storage.migrate import IncompatibleDatabase, Migration, migrations
+from core.storage.sqlite import _SEAL
+from core.vault import KEY_BYTES, Vault
+
+STEPS = migrations()
+
+
+def _sealed(purpose, clear):
+    """Return the SQL of a sealed value."""
+    return f"x'{Vault(bytes(KEY_BYTES)).seal(purpose, clear).hex()}'"
+
+
+# What a database of each schema may hold, as the program of that time wrote it: one row in each table at least. A new
+# step brings a new entry; those before it stay as they are.
+ROWS_AT = {
+    0: "",
+    1: f"""
+INSERT INTO sequences VALUES ('Account', 1), ('Instance', 1);
+INSERT INTO seals VALUES ('{_SEAL}', {_sealed(_SEAL, b"onefleet")});
+INSERT INTO accounts VALUES (1, 'tests', 1777636800000000);
+INSERT INTO applications VALUES (1, 1, 'default', '203.0.113.0/24 ::1/128', 1);
+INSERT INTO api_keys VALUES (1, 1, 'AKOF', {_sealed("api_keys.secret_key", b"secret")}, 1777636800000000, 1);
+INSERT INTO regions VALUES (1, 'eu-1', 'europe', 0);
+INSERT INTO zones VALUES (1, 'eu-1a', 1, 1, 0);
+INSERT INTO images VALUES (1, 'debian-12', 'Debian 12', '', 'x86_64', 'linux', 'renter', 0);
+INSERT INTO products VALUES (
+    1, 'small', 'Small', '', 'small', '0.50', 'USD', '{{"ram":"8gb"}}', 'europe', 1, 1024, 10,
+    '{{"manufacturer":"NVIDIA","name":"1080 Ti","count":1,"memory_mib":11264}}', 'x86_64', 1, '{{"1":10}}', 0
+);
+INSERT INTO key_pairs VALUES (1, 1, 'laptop', 'ed25519', 'print', 'ssh-ed25519 AAAA', 1777636800000000);
+INSERT INTO orders VALUES (
+    1, 1, 1, 'ec2', 'wc_order_1', 1, 1, 1, '0.50', 'USD', 1777636800000000,
+    'laptop', 'ssh-ed25519 AAAA', 0, '', '', 'token', 'digest', NULL
+);
+INSERT INTO order_materials VALUES (1, x'00ff', {_sealed("order_materials.private_key", b"PEM")});
+INSERT INTO instances VALUES (
+    1, 1, 1, 1, 1, 1, 0, '0.50', 20001, 'stop', 1777636800000000,
+    'running', 'running', 0, 0, 0, NULL, '', NULL, NULL, NULL, '10.0.0.1', ''
+);
+INSERT INTO tags VALUES (1, 'instance', 1, 'role', 'web');
+""",
+}
+
+
+def make_old(path, version):
+    """Make a database as the program of an earlier schema left it."""
+    with closing(sqlite3.connect(path)) as db:
+        for step in STEPS[:version]:
+            db.executescript(step.sql)
+            db.execute(f"PRAGMA application_id = {module._APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {step.number}")
+        db.executescript(ROWS_AT[version])
+
+
+def ask(path, query):
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(query).fetchall()
+
+
+def schema_of(path):
+    """Return what the database is made of, as a set of statements, and its version."""
+    return set(ask(path, "SELECT sql FROM sqlite_master")), ask(path, "PRAGMA user_version")
+
+
+def counts_of(path):
+    """Return how many rows each table has."""
+    tables = [name for (name,) in ask(path, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+    return {name: ask(path, f"SELECT count(*) FROM {name}")[0][0] for name in tables}
+
+
+def test_steps_are_numbered_from_one_without_a_gap():
+    assert [step.number for step in STEPS] == list(range(1, len(STEPS) + 1))
+
+
+def test_there_are_rows_of_every_schema_to_try():
+    assert list(ROWS_AT) == list(range(len(STEPS) + 1))
+
+
+@pytest.mark.parametrize("files", [["0002_b.sql"], ["0001_a.sql", "0003_c.sql"], ["0001_a.sql", "0001_b.sql"]])
+def test_steps_with_a_gap_or_a_double_are_refused(tmp_path, monkeypatch, files):
+    for name in files:
+        (tmp_path / name).write_text("SELECT 1;")
+    monkeypatch.setattr(module.resources, "files", lambda _: tmp_path)
+    with pytest.raises(IncompatibleDatabase, match="reinstall"):
+        migrations()
+
+
+def test_only_numbered_sql_files_are_steps(tmp_path, monkeypatch):
+    for name in ("0001_a.sql", "0002_b.sql~", "2_b.sql", "README", "__init__.py"):
+        (tmp_path / name).write_text("SELECT 1;")
+    monkeypatch.setattr(module.resources, "files", lambda _: tmp_path)
+    assert migrations() == [Migration(1, "a", "SELECT 1;")]
+
+
+@pytest.mark.parametrize("version", ROWS_AT)
+def test_the_rows_to_try_fill_every_table_of_their_schema(path, version):
+    make_old(path, version)
+    assert 0 not in counts_of(path).values()
+    assert ask(path, "PRAGMA foreign_key_check") == []
+
+
+@pytest.mark.parametrize("version", ROWS_AT)
+async def test_every_earlier_schema_comes_up_with_its_rows(path, store_factory, version):
+    make_old(path, version)
+    before = counts_of(path)
+    store = await store_factory()
+    rows = await store.view()
+    found = {
+        len(table) for table in (rows.instances, rows.orders, rows.keys, rows.key_pairs, rows.products, rows.tag_sets)
+    }
+    assert found == {min(version, 1)}
+    await store.close()
+    assert counts_of(path).items() >= before.items()
+    assert ask(path, "PRAGMA foreign_key_check") == []
+    assert ask(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.parametrize("version", ROWS_AT)
+async def test_every_earlier_schema_becomes_that_of_a_fresh_database(path, store_factory, version):
+    await (await store_factory()).close()
+    fresh = schema_of(path)
+    path.unlink()
+    make_old(path, version)
+    await (await store_factory()).close()
+    assert schema_of(path) == fresh
+
+
+async def test_opening_again_applies_nothing(path, store_factory):
+    await (await store_factory()).close()
+    before = path.read_bytes()
+    await (await store_factory()).close()
+    assert path.read_bytes() == before
+
+
+async def test_a_step_that_fails_leaves_the_steps_before_it(path, monkeypatch, store_factory):
+    await (await store_factory()).close()
+    before = schema_of(path)
+    bad = Migration(len(STEPS) + 1, "bad", "CREATE TABLE half (id INTEGER); INSERT INTO nowhere VALUES (1);")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "migrations", lambda: [*STEPS, bad])
+        with pytest.raises(IncompatibleDatabase, match=f"migration {bad.number:04}_bad failed: no such table: nowhere"):
+            await store_factory()
+    assert schema_of(path) == before
+    await store_factory()
