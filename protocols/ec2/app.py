@@ -1,0 +1,189 @@
+"""The front-end: one endpoint that answers every action of EC2 and of STS."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from core.accounts import Caller, Protocol
+from core.errors import DryRunPassed
+from core.service import Core
+from protocols.boundary import Boundary, Exchange
+from protocols.ec2 import model, signatures
+from protocols.ec2.actions import images, instances, instancetypes, keypairs, sessions, tags, zones
+from protocols.ec2.decode import Decoder, parse_form
+from protocols.ec2.encode import Encoder, encode_error, encode_sts_error
+from protocols.ec2.errors import Ec2Refusal, fault_of, invalid_action, unsupported_action
+from protocols.ec2.registry import Action, Call, registry
+from protocols.ec2.render import Renderer
+from protocols.ec2.settings import Ec2Settings
+
+ACTIONS = registry(
+    instances.family,
+    instancetypes.family,
+    images.family,
+    zones.family,
+    keypairs.family,
+    tags.family,
+    sessions.family,
+)
+
+_METHODS = ("GET", "POST")
+_FORM = "application/x-www-form-urlencoded"
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_SERVER_FAULTS = 500
+_NO_METHOD = 405
+_MOST_PARAMETERS = 5000
+"""Room for a thousand ids with fifty tags, and little enough to be read in the blink of an eye."""
+_LONGEST_TEXT = 4000
+"""Texts repeat what was sent; this much of one is enough to see what is wrong."""
+
+Pairs = Sequence[tuple[str, str]]
+
+
+class Service:
+    """EC2 or STS: its model, its codec, and the actions of it that we serve."""
+
+    def __init__(self, shapes: model.Model) -> None:
+        self.version, self.known = shapes.version, shapes.known
+        self.decoder, self.encoder = Decoder(shapes), Encoder(shapes)
+        self.actions: Mapping[str, Action] = {name: ACTIONS[name] for name in ACTIONS if name in shapes.actions}
+
+
+class Ec2FrontEnd:
+    """See `protocols.boundary.FrontEnd`."""
+
+    name = Protocol.EC2.value
+
+    def __init__(self, core: Core, boundary: Boundary, settings: Ec2Settings) -> None:
+        self._core, self._boundary, self._settings = core, boundary, settings
+        models = model.load()
+        self._ec2, self._sts = Service(models["ec2"]), Service(models["sts"])
+        self._renderer = Renderer(self._ec2.encoder)
+
+    def mount(self, app: web.Application) -> None:
+        """Answer on the configured path."""
+        app.router.add_route("*", self._settings.path, self._boundary.handler(self))
+
+    async def answer(self, request: web.Request, exchange: Exchange) -> web.Response:
+        """Return the action's result. What is asked for is found before who asks, as AWS does."""
+        signed = await self._read(request, exchange)
+        pairs: Pairs = (*signed.query, *signed.form) if signed.query else signed.form
+        named = dict(pairs)
+        service, action = self._find(named.get("Action", ""), exchange)
+        version = _version(named.get("Version") or service.version)
+        caller = await self._authenticate(signed, exchange)
+        body = await self._carry_out(service, action, pairs, caller=caller, exchange=exchange, version=version)
+        return _response(body, 200, exchange)
+
+    def refuse(self, error: Exception, exchange: Exchange) -> web.Response:
+        """Return the refusal in the form of the service that was called."""
+        is_sts = exchange.action in self._sts.known
+        fault = fault_of(error, is_sts=is_sts)
+        exchange.code = fault.code
+        text = fault.text(error)[:_LONGEST_TEXT]
+        if is_sts:
+            kind = "Receiver" if fault.status >= _SERVER_FAULTS else "Sender"
+            return _response(encode_sts_error(kind, fault.code, text, exchange.request_id), fault.status, exchange)
+        return _response(encode_error(fault.code, text, exchange.request_id), fault.status, exchange)
+
+    async def _read(self, request: web.Request, exchange: Exchange) -> signatures.SignedRequest:
+        if request.method not in _METHODS:
+            raise Ec2Refusal("InvalidHttpRequest", f"{request.method} is not used here; send GET or POST.", _NO_METHOD)
+        body = await self._boundary.read_body(request)
+        path, _, query = _target(request).partition("?")
+        return signatures.SignedRequest(
+            method=request.method,
+            raw_path=path,
+            raw_query=query,
+            headers=_headers(request, exchange.host),
+            body=body,
+            query=_pairs(query.encode("utf-8", "surrogateescape")) if query else (),
+            form=_form(request, body) if body else (),
+        )
+
+    def _find(self, name: str, exchange: Exchange) -> tuple[Service, Action]:
+        """Return the action and whose it is. What AWS knows is told to the log by name, whether we serve it or not."""
+        if not name:
+            raise Ec2Refusal("MissingAction", "The request must contain the parameter Action")
+        for service in (self._ec2, self._sts):
+            if name in service.known:
+                exchange.action = name
+                if (action := service.actions.get(name)) is None:
+                    raise unsupported_action(name)
+                return service, action
+        raise invalid_action(name)
+
+    async def _authenticate(self, signed: signatures.SignedRequest, exchange: Exchange) -> Caller:
+        claim = signatures.read_claim(signed)
+        if claim.session_token is None:
+            credential = await self._core.credential(claim.access_key)
+        else:
+            credential = await self._core.session_credential(claim.access_key, claim.session_token)
+        signatures.verify(claim, signed, credential.secret_key, self._core.now())
+        exchange.account_id = credential.application.account_id
+        return self._core.admit(credential, exchange.address, Protocol.EC2, exchange.request_id)
+
+    async def _carry_out(
+        self, service: Service, action: Action, pairs: Pairs, *, caller: Caller, exchange: Exchange, version: str
+    ) -> bytes:
+        request = service.decoder.decode(action.name, pairs)
+        action.check(request)
+        is_dry_run: Any = request.get("DryRun", False)
+        if is_dry_run:
+            caller = replace(caller, is_dry_run=True)
+        fleet = await self._core.fleet(caller)
+        call = Call(self._core, caller, fleet, self._renderer, self._settings, exchange)
+        result = await action.handler(call, request)
+        if is_dry_run:
+            raise DryRunPassed
+        return service.encoder.encode_response(action.name, result, version=version, request_id=exchange.request_id)
+
+
+def _version(text: str) -> str:
+    if not _VERSION.fullmatch(text):
+        raise Ec2Refusal("InvalidParameterValue", f"Value ({text}) for parameter Version is invalid. Expected a date.")
+    return text
+
+
+def _target(request: web.Request) -> str:
+    """Return the request's path and query as sent, also where a proxy was sent the whole URL."""
+    target = request.raw_path
+    if target.startswith("/"):
+        return target
+    _, _, rest = target.partition("://")
+    return rest[rest.index("/") :] if "/" in rest else "/"
+
+
+def _headers(request: web.Request, host: str) -> Pairs:
+    """Return the headers with the host that the client called, which a proxy of ours may have replaced."""
+    headers = tuple(request.headers.items())
+    if request.headers.get("Host") == host:
+        return headers
+    return [(name, host if name.lower() == "host" else value) for name, value in headers]
+
+
+def _form(request: web.Request, body: bytes) -> Pairs:
+    kind = request.headers.get("Content-Type", _FORM).partition(";")[0].strip().lower()
+    if kind != _FORM:
+        raise Ec2Refusal("InvalidHttpRequest", f"The body is {kind!r}; send it as {_FORM}.", 415)
+    return _pairs(body)
+
+
+def _pairs(raw: bytes) -> Pairs:
+    if raw.count(b"&") >= _MOST_PARAMETERS:
+        raise Ec2Refusal("InvalidParameterCombination", f"A request can have at most {_MOST_PARAMETERS} parameters.")
+    return parse_form(raw)
+
+
+def _response(body: bytes, status: int, exchange: Exchange) -> web.Response:
+    headers = {
+        "Content-Type": "text/xml;charset=UTF-8",
+        "Cache-Control": "no-cache, no-store",
+        "x-amzn-RequestId": exchange.request_id,
+    }
+    if status == _NO_METHOD:
+        headers["Allow"] = ", ".join(_METHODS)
+    return web.Response(body=body, status=status, headers=headers)

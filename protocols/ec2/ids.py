@@ -1,0 +1,114 @@
+"""How EC2 spells what core numbers: a prefix and seventeen hex digits of the row's id.
+
+Plain integers are read as well: GigeNET's clients and the ZeroSix side call instances so.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.ids import AccountId, ImageId, InstanceId, KeyPairId, OrderId
+from core.tags import ResourceKind
+
+_HEX = re.compile(r"[0-9a-f]{8}(?:[0-9a-f]{9})?", re.ASCII)
+_INTEGER = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+
+
+class MalformedId(Exception):
+    """A text that cannot be an id of its kind."""
+
+    def __init__(self, kind: ResourceKind, text: str) -> None:
+        super().__init__(f'Invalid id: "{text}" (expecting "{PREFIXES[kind]}...")')
+        self.kind, self.text = kind, text
+
+
+class UnknownIdKind(Exception):
+    """A text that is no id of anything that can be tagged."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"The ID '{text}' is not valid")
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class AnyId:
+    """An id together with what it is the id of."""
+
+    kind: ResourceKind
+    number: int
+
+
+PREFIXES = {
+    ResourceKind.INSTANCE: "i-",
+    ResourceKind.IMAGE: "ami-",
+    ResourceKind.KEY_PAIR: "key-",
+    ResourceKind.ORDER: "r-",
+}
+
+
+def spell(kind: ResourceKind, number: int) -> str:
+    """Return the id as EC2 writes it."""
+    return f"{PREFIXES[kind]}{number:017x}"
+
+
+def instance_id(number: InstanceId) -> str:
+    """Return an instance's id as EC2 writes it."""
+    return f"i-{number:017x}"
+
+
+def reservation_id(number: OrderId) -> str:
+    """Return an order's id as EC2 writes its reservation."""
+    return f"r-{number:017x}"
+
+
+def image_id(number: ImageId) -> str:
+    """Return an image's id as EC2 writes it."""
+    return f"ami-{number:017x}"
+
+
+def key_pair_id(number: KeyPairId) -> str:
+    """Return a key pair's id as EC2 writes it."""
+    return f"key-{number:017x}"
+
+
+def owner_id(number: AccountId) -> str:
+    """Return an account's id as EC2 writes owners: twelve digits."""
+    return f"{number:012d}"
+
+
+def read(kind: ResourceKind, text: str) -> int:
+    """Return the number that an id spells.
+
+    Raises:
+        MalformedId: it is not of the kind's form.
+    """
+    prefix = PREFIXES[kind]
+    if text.startswith(prefix) and _HEX.fullmatch(text, len(prefix)):
+        return int(text[len(prefix) :], 16)
+    if kind is ResourceKind.INSTANCE and _INTEGER.fullmatch(text):
+        return int(text)
+    raise MalformedId(kind, text)
+
+
+def read_instances(texts: Sequence[str]) -> list[InstanceId]:
+    """Return the numbers of instance ids, each once, in the order first given.
+
+    Raises:
+        MalformedId: one is not of the form.
+    """
+    return [InstanceId(number) for number in dict.fromkeys(read(ResourceKind.INSTANCE, text) for text in texts)]
+
+
+def read_any(text: str) -> AnyId:
+    """Return what an id of any taggable thing spells.
+
+    Raises:
+        MalformedId: its prefix is known and the rest is not of the form.
+        UnknownIdKind: its prefix is not of anything that can be tagged.
+    """
+    for kind, prefix in PREFIXES.items():
+        if text.startswith(prefix):
+            return AnyId(kind, read(kind, text))
+    if _INTEGER.fullmatch(text):
+        return AnyId(ResourceKind.INSTANCE, int(text))
+    raise UnknownIdKind(text)

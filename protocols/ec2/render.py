@@ -1,0 +1,244 @@
+"""Core's records in EC2's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from core.catalogue import Image, Product
+from core.fleet import Fleet
+from core.ids import FIRST_ACCOUNT_ID, AccountId, InstanceId
+from core.instances import Cause, Instance, State
+from core.orders import Order
+from core.tags import ResourceKind
+from protocols.ec2 import ids
+from protocols.ec2.encode import Encoder, Fragment
+from protocols.ec2.turns import in_turns
+
+if TYPE_CHECKING:
+    from protocols.ec2 import shapes
+
+T = TypeVar("T")
+
+OPERATOR_ID = ids.owner_id(AccountId(FIRST_ACCOUNT_ID - 1))
+"""The owner of images: no customer's account, since ids are counted from the next number."""
+
+OPERATOR_ALIAS = "onefleet"
+
+# Fixed in every answer of today's EC2, whatever the hypervisor really is. Source: DescribeInstances reference.
+HYPERVISOR, VIRTUALIZATION = "xen", "hvm"
+ROOT_DEVICE, ROOT_DEVICE_TYPE = "/dev/sda1", "ebs"
+MONITORING, TENANCY = "disabled", "default"
+
+STATE_CODES = {
+    State.PENDING: 0,
+    State.RUNNING: 16,
+    State.SHUTTING_DOWN: 32,
+    State.TERMINATED: 48,
+    State.STOPPING: 64,
+    State.STOPPED: 80,
+}
+
+_REASONS = {
+    Cause.USER: ("Client.UserInitiatedShutdown", "User initiated shutdown"),
+    Cause.GUEST: ("Client.InstanceInitiatedShutdown", "Instance initiated shutdown"),
+    Cause.CRASH: ("Server.InternalError", ""),
+    Cause.LAUNCH_FAILED: ("Server.InternalError", "Internal error on launch. "),
+    Cause.NO_CAPACITY: ("Server.InsufficientInstanceCapacity", "Insufficient capacity to launch the instance. "),
+    Cause.LOST: ("Server.InternalError", ""),
+}
+
+_MOST_FRAGMENTS = 4096
+"""How many machines' XML is kept: 8 MB."""
+
+
+def state(value: State) -> shapes.InstanceState:
+    """Return a state with its code."""
+    return {"Code": STATE_CODES[value], "Name": value.value}
+
+
+def tags(values: Mapping[str, str]) -> Sequence[shapes.Tag]:
+    """Return tags as EC2 lists them."""
+    return [{"Key": key, "Value": value} for key, value in values.items()]
+
+
+def state_reason(instance: Instance) -> shapes.StateReason | None:
+    """Return why the machine is in its state; None while all is as it was asked for."""
+    if instance.state is State.PENDING:
+        return {"Code": "pending", "Message": "pending"}
+    if instance.cause is None or instance.state is State.RUNNING:
+        return None
+    code, text = _REASONS[instance.cause]
+    return {"Code": code, "Message": f"{code}: {text}{instance.detail}".strip()}
+
+
+def transition_reason(instance: Instance) -> str:
+    """Return the reason of the last transition as EC2 words it; empty while the machine is up."""
+    if instance.cause is None or instance.changed_at is None or instance.state is State.RUNNING:
+        return ""
+    if instance.cause is Cause.USER:
+        return f"User initiated ({instance.changed_at:%Y-%m-%d %H:%M:%S} GMT)"
+    return "" if instance.cause is Cause.GUEST else _REASONS[instance.cause][0]
+
+
+def platform(image: Image) -> str:
+    """Return "windows", or nothing: EC2 has no word for any other platform."""
+    return "windows" if image.platform == "windows" else ""
+
+
+def platform_details(image: Image) -> str:
+    """Return the platform in the words of the billing documents."""
+    return "Windows" if platform(image) else "Linux/UNIX"
+
+
+def private_dns_name(instance: Instance) -> str:
+    """Return the name that follows from the private address."""
+    address = instance.private_address
+    return f"ip-{address.replace('.', '-')}.internal" if address else ""
+
+
+class Renderer:
+    """Records as EC2's XML. Each machine is encoded once and kept until something about it changes."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._fragments: dict[InstanceId, tuple[Instance, Mapping[str, str], Image, Fragment]] = {}
+
+    async def each(self, shape: str, items: Iterable[T], describe: Callable[[T], Mapping[str, Any]]) -> list[Fragment]:
+        """Return items as the insides of `<item>`s of a shape. Others get their turn meanwhile."""
+        return [self._encoder.encode_fragment(shape, describe(item)) async for item in in_turns(items)]
+
+    def instance(self, fleet: Fleet, instance: Instance, values: Mapping[str, str]) -> Fragment:
+        """Return a machine with its tags as the inside of an `<item>` of instancesSet."""
+        image = fleet.image(instance.image_id)
+        known = self._fragments.get(instance.id)
+        if known is not None and known[0] is instance and known[1] is values and known[2] is image:
+            return known[3]
+        fragment = self._encoder.encode_fragment("Instance", _instance(fleet, instance, values, image))
+        if len(self._fragments) >= _MOST_FRAGMENTS:
+            del self._fragments[next(iter(self._fragments))]
+        self._fragments[instance.id] = (instance, values, image, fragment)
+        return fragment
+
+
+def reservation(order: Order, instances: Sequence[Fragment]) -> shapes.Reservation:
+    """Return an order as a reservation of these machines."""
+    return {
+        "OwnerId": ids.owner_id(order.account_id),
+        "ReservationId": ids.reservation_id(order.id),
+        "Groups": [],
+        "Instances": instances,
+    }
+
+
+def _instance(fleet: Fleet, instance: Instance, values: Mapping[str, str], image: Image) -> shapes.Instance:
+    product, order = fleet.product(instance.product_id), fleet.order(instance.order_id)
+    shape: shapes.Instance = {
+        "InstanceId": ids.instance_id(instance.id),
+        "ImageId": ids.image_id(instance.image_id),
+        "InstanceType": product.instance_type,
+        "AmiLaunchIndex": instance.launch_index,
+        "LaunchTime": instance.launched_at,
+        "State": state(instance.state),
+        "StateTransitionReason": transition_reason(instance),
+        "Placement": {"AvailabilityZone": fleet.zone(instance.zone_id).name, "GroupName": "", "Tenancy": TENANCY},
+        "Monitoring": {"State": MONITORING},
+        "Architecture": image.architecture,
+        "Hypervisor": HYPERVISOR,
+        "VirtualizationType": VIRTUALIZATION,
+        "RootDeviceName": ROOT_DEVICE,
+        "RootDeviceType": ROOT_DEVICE_TYPE,
+        "PlatformDetails": platform_details(image),
+        "EbsOptimized": False,
+        "CpuOptions": {"CoreCount": product.vcpus, "ThreadsPerCore": 1},
+        "ClientToken": order.client_token,
+        "PrivateDnsName": private_dns_name(instance),
+        "PublicDnsName": "",
+        "ProductCodes": [],
+        "SecurityGroups": [],
+        "BlockDeviceMappings": [],
+        "NetworkInterfaces": [],
+    }
+    if values:
+        shape["Tags"] = tags(values)
+    if order.key_name:
+        shape["KeyName"] = order.key_name
+    if instance.private_address:
+        shape["PrivateIpAddress"] = instance.private_address
+    if instance.public_address:
+        shape["PublicIpAddress"] = instance.public_address
+    if name := platform(image):
+        shape["Platform"] = name
+    if (reason := state_reason(instance)) is not None:
+        shape["StateReason"] = reason
+    return shape
+
+
+def image(fleet: Fleet, image: Image) -> shapes.Image:
+    """Return an image."""
+    name = ids.image_id(image.id)
+    shape: shapes.Image = {
+        "ImageId": name,
+        "ImageLocation": f"{OPERATOR_ALIAS}/{image.name}",
+        "State": "available",
+        "OwnerId": OPERATOR_ID,
+        "ImageOwnerAlias": OPERATOR_ALIAS,
+        "Public": True,
+        "Architecture": image.architecture,
+        "ImageType": "machine",
+        "Name": image.name,
+        "Description": image.description or image.title,
+        "PlatformDetails": platform_details(image),
+        "RootDeviceName": ROOT_DEVICE,
+        "RootDeviceType": ROOT_DEVICE_TYPE,
+        "VirtualizationType": VIRTUALIZATION,
+        "Hypervisor": HYPERVISOR,
+        "BlockDeviceMappings": [],
+        "ProductCodes": [],
+    }
+    if name := platform(image):
+        shape["Platform"] = name
+    if values := fleet.tags(ResourceKind.IMAGE, image.id):
+        shape["Tags"] = tags(values)
+    return shape
+
+
+def instance_type(product: Product) -> shapes.InstanceTypeInfo:
+    """Return a product as an instance type."""
+    shape: shapes.InstanceTypeInfo = {
+        "InstanceType": product.instance_type,
+        "CurrentGeneration": True,
+        "FreeTierEligible": False,
+        "SupportedUsageClasses": ["on-demand"],
+        "SupportedRootDeviceTypes": [ROOT_DEVICE_TYPE],
+        "SupportedVirtualizationTypes": [VIRTUALIZATION],
+        "BareMetal": False,
+        "Hypervisor": HYPERVISOR,
+        "ProcessorInfo": {"SupportedArchitectures": [product.architecture]},
+        "VCpuInfo": {
+            "DefaultVCpus": product.vcpus,
+            "DefaultCores": product.vcpus,
+            "DefaultThreadsPerCore": 1,
+        },
+        "MemoryInfo": {"SizeInMiB": product.memory_mib},
+        "InstanceStorageSupported": True,
+        "InstanceStorageInfo": {"TotalSizeInGB": product.disk_gib},
+        "HibernationSupported": False,
+        "BurstablePerformanceSupported": False,
+        "DedicatedHostsSupported": False,
+        "AutoRecoverySupported": False,
+    }
+    if product.gpu is not None:
+        gpu = product.gpu
+        shape["GpuInfo"] = {
+            "Gpus": [
+                {
+                    "Name": gpu.name,
+                    "Manufacturer": gpu.manufacturer,
+                    "Count": gpu.count,
+                    "MemoryInfo": {"SizeInMiB": gpu.memory_mib},
+                }
+            ],
+            "TotalGpuMemoryInMiB": gpu.count * gpu.memory_mib,
+        }
+    return shape
