@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from hmac import compare_digest, digest
 from urllib.parse import quote, unquote
 
@@ -303,6 +304,11 @@ def encode(text: str) -> str:
     return quote(text, safe="") if RESERVED.search(text) else text
 
 
+@lru_cache(maxsize=1024)  # the URLs of a busy client are few
+def _encode_uri(uri: str) -> str:
+    return encode(uri)
+
+
 def sign(method: SignatureMethod, key: str, base_string: str) -> str:
     """Compute the signature; the key is the encoded consumer secret, `&` and the encoded token secret."""
     return b2a_base64(digest(key.encode(), base_string.encode(), HASHES[method]), newline=False).decode()
@@ -312,7 +318,7 @@ def join_base_string(method: str, uri: str, parameters: str) -> str:
     """Join the method, the base string URI and the normalized parameters into the text that is signed."""
     # Nothing else can be in it that needs encoding, but the slashes that one client leaves: _slash_unescaped.
     encoded = parameters.replace("%", "%25").replace("&", "%26").replace("=", "%3D")
-    return f"{encode(method.upper())}&{encode(uri)}&{encoded}"
+    return f"{encode(method.upper())}&{_encode_uri(uri)}&{encoded}"
 
 
 def base_string_uri(scheme: str, host: str, raw_path: str) -> str:
@@ -322,7 +328,11 @@ def base_string_uri(scheme: str, host: str, raw_path: str) -> str:
 
 def normalize(pairs: Iterable[tuple[str, str]]) -> str:
     """Encode the pairs, sort them by encoded name, then value, and join them."""
-    return _join(sorted([(encode(name), encode(value)) for name, value in pairs]))
+    pairs = list(pairs)
+    # One look at all of it: mostly there is nothing to encode.
+    if RESERVED.search("".join([text for pair in pairs for text in pair])):
+        pairs = [(encode(name), encode(value)) for name, value in pairs]
+    return _join(sorted(pairs))
 
 
 def _join(encoded: Iterable[tuple[str, str]]) -> str:

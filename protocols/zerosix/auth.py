@@ -1,0 +1,87 @@
+"""Who sent this request, and which of its parameters may be believed."""
+
+import binascii
+from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
+from hmac import compare_digest
+
+from aiohttp import web
+
+from core.accounts import Protocol
+from core.service import Credential
+from protocols.zerosix import oauth1
+from protocols.zerosix.decode import Arguments, nested, read_document, read_parameters
+from protocols.zerosix.errors import ANONYMOUS, NOT_PRIVATE, UNREADABLE_BASIC, WRONG_SECRET, Refusal
+from protocols.zerosix.routes import Answer, Call, Handler, Visit
+
+_KEY, _SECRET = "consumer_key", "consumer_secret"
+
+
+def authenticated(answer: Callable[[Call], Awaitable[Answer | web.Response]]) -> Handler:
+    """Return a handler that finds out who is calling before it asks `answer`.
+
+    Raises, besides what `answer` raises:
+        Refusal, OAuthError, UnknownKey, NonceUsed, AddressNotAllowed: the caller is not to be believed.
+    """
+
+    @wraps(answer)
+    async def handler(visit: Visit) -> Answer | web.Response:
+        exchange = visit.exchange
+        credential, arguments = await _identify(visit)
+        caller = visit.core.admit(credential, exchange.address, Protocol.ZEROSIX, exchange.request_id)
+        exchange.account_id = caller.account_id
+        return await answer(Call(visit.core, visit.settings, exchange, visit.name, caller, arguments))
+
+    return handler
+
+
+async def _identify(visit: Visit) -> tuple[Credential, Arguments]:
+    """Return whose request it is, and its arguments."""
+    core, sent = visit.core, visit.sent
+    claim = oauth1.read_claim(sent)
+    if claim is not None:
+        credential = await core.credential(claim.consumer_key)
+        parameters = oauth1.verify(claim, sent, credential.secret_key, core.now())
+        await core.claim_nonce(claim.consumer_key, claim.timestamp, claim.nonce)
+        # OAuth does not sign a JSON body: whoever is on the path may have put one there, so it overrides nothing.
+        return credential, {**_body(visit), **nested(parameters)}
+    parameters = dict([*read_parameters(sent.raw_query), *sent.form])
+    credential = await _by_secret(visit, *_shown(visit, parameters))
+    return credential, {**nested(parameters), **_body(visit)}
+
+
+def _body(visit: Visit) -> Arguments:
+    return read_document(visit.document) if visit.document else {}
+
+
+async def _by_secret(visit: Visit, key: str, secret: str) -> Credential:
+    if not visit.exchange.is_private:
+        raise Refusal(NOT_PRIVATE)
+    credential = await visit.core.credential(key)
+    if not compare_digest(credential.secret_key.encode(), secret.encode()):
+        raise Refusal(WRONG_SECRET)
+    return credential
+
+
+def _shown(visit: Visit, parameters: Mapping[str, str]) -> tuple[str, str]:
+    """Return the key and the secret that the request shows openly.
+
+    Raises:
+        Refusal: it shows none, or its Basic header cannot be read.
+    """
+    scheme, _, encoded = (visit.sent.authorization or "").partition(" ")
+    if scheme.lower() == "basic":
+        return _read_basic(encoded)
+    if _KEY in parameters or _SECRET in parameters:
+        return parameters.get(_KEY, ""), parameters.get(_SECRET, "")
+    raise Refusal(ANONYMOUS[visit.sent.method])
+
+
+def _read_basic(encoded: str) -> tuple[str, str]:
+    try:
+        key, colon, secret = binascii.a2b_base64(encoded).decode().partition(":")
+    except ValueError:
+        raise Refusal(UNREADABLE_BASIC) from None
+    if not colon:
+        raise Refusal(UNREADABLE_BASIC)
+    return key, secret
