@@ -1,0 +1,62 @@
+# `make help` tells what there is. Each target installs what it needs, once: a second run starts at once.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help venv run check test bench clean
+
+help: ## show this
+	@echo 'make run     the gateway on 127.0.0.1:8080, with config.toml'
+	@echo 'make test    all tests; fewer with ARGS, as in: make test ARGS="tests/gateway -k tls"'
+	@echo 'make check   formatting, lint, types, import contracts'
+	@echo 'make bench   speed against a bare server and against moto, as a table'
+	@echo 'make venv    only install, into $(VENV)'
+	@echo 'make clean   remove what was made, but not data/'
+
+venv: $(VENV)/.installed
+
+run: venv
+	@$(BIN)/onefleet serve --config config.toml
+
+check: $(VENV)/.testable
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(VENV)/.testable .tools/.installed
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+bench: $(VENV)/.benchable
+	$(BIN)/python tests/bench/bench.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+
+# --- what is installed; each of these files says that its step is done
+
+$(VENV)/bin/python:
+	@.ci/make-venv $(PYTHON) $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo 'installing into $(VENV) ...'
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.testable: $(VENV)/.installed
+	@echo 'installing the test tools into $(VENV) ...'
+	@$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/.benchable: $(VENV)/.testable
+	@echo 'installing moto, to measure against, into $(VENV) ...'
+	@$(PIP) --editable '.[test,bench]'
+	@touch $@
+
+.tools/.installed: .ci/install-test-tools tests/end_to_end/package-lock.json
+	@.ci/install-test-tools
+	@touch $@

@@ -1,0 +1,210 @@
+"""The house: everything that core and the front-ends need, opened, mounted, and closed in order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import orjson
+import structlog
+from aiohttp import web
+
+from core.administration import Administration
+from core.clock import Clock, SystemClock
+from core.compute.drivers import DRIVERS
+from core.errors import StoreUnavailable
+from core.ports import ComputeDriver, Store
+from core.reconciler import Reconciler
+from core.service import Core
+from core.storage.sqlite import open_sqlite
+from gateway import config, control, metrics
+from gateway.config import Settings
+from gateway.datadir import DataDirectory
+from gateway.metrics import Health, Metrics
+from protocols.boundary import Boundary, Exchange, Limits
+from protocols.ec2.app import Ec2FrontEnd
+from protocols.ec2.settings import Ec2Settings
+from protocols.zerosix.app import ZeroSixFrontEnd
+from protocols.zerosix.settings import ZeroSixSettings
+
+_KIB = 1024
+_RESTART_SECONDS = 1.0
+
+# --- what is open
+
+
+class Steward:
+    """Keeps the reconciler running, and knows how the parts are."""
+
+    def __init__(self, store: Store, reconciler: Reconciler) -> None:
+        self._store, self._reconciler = store, reconciler
+        self._trouble = ""
+        self._log = structlog.get_logger("gateway")
+
+    @asynccontextmanager
+    async def reconciling(self) -> AsyncIterator[None]:
+        """Reconcile until the block ends."""
+        task = asyncio.create_task(self._reconcile(), name="reconciler")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def health(self) -> Health:
+        """Return how the store and the reconciler are."""
+        return Health(await self._store_trouble(), self._reconciler_trouble())
+
+    async def _reconcile(self) -> None:
+        while True:
+            try:
+                await self._reconciler.run()
+            except Exception as error:  # noqa: BLE001  the loop must go on, whatever ended it; the operator is told
+                self._trouble = f"the reconciler ended unexpectedly: {error}"
+                self._log.error("the reconciler ended and is started again", exc_info=error)
+            await asyncio.sleep(_RESTART_SECONDS)
+
+    async def _store_trouble(self) -> str:
+        try:
+            await self._store.check()
+        except StoreUnavailable:
+            return "the database cannot be written; the log tells why"
+        return ""
+
+    def _reconciler_trouble(self) -> str:
+        if not self._reconciler.has_swept:
+            return self._trouble or "the machines have not been looked at yet"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """All parts, open. Made by `open_gateway`."""
+
+    settings: Settings
+    directory: DataDirectory
+    store: Store
+    driver: ComputeDriver
+    reconciler: Reconciler
+    administration: Administration
+    core: Core
+    metrics: Metrics
+    steward: Steward
+
+
+@asynccontextmanager
+async def open_gateway(
+    settings: Settings, directory: DataDirectory, clock: Clock | None = None
+) -> AsyncIterator[Gateway]:
+    """Yield all parts, at work but for the listening; close them when the block ends. The clock is the machine's own.
+
+    Raises:
+        IncompatibleDatabase: the database cannot be used.
+        DriverError: the driver cannot work at all.
+    """
+    compute, clock = settings.compute, clock or SystemClock()
+    async with AsyncExitStack() as closing:
+        store = await open_sqlite(directory.database, directory.vault, clock)
+        closing.push_async_callback(store.close)
+        administration = Administration(store, clock)
+        await administration.set_catalogue(settings.catalogue)
+        driver = DRIVERS[compute.driver].open_driver(compute.driver_settings, directory.path)
+        closing.push_async_callback(driver.close)  # also of one that has failed to open
+        await driver.open()
+        reconciler = Reconciler(
+            store,
+            driver,
+            clock,
+            sweep_seconds=compute.sweep_seconds,
+            launch_timeout_seconds=compute.launch_timeout_seconds,
+        )
+        core = Core(store, directory.vault, clock, compute.ports, reconciler.wake)
+        steward = Steward(store, reconciler)
+        await closing.enter_async_context(steward.reconciling())
+        await closing.enter_async_context(control.listening(directory.path, administration))
+        yield Gateway(settings, directory, store, driver, reconciler, administration, core, Metrics(), steward)
+
+
+# --- what is mounted
+
+
+def mount(gateway: Gateway) -> web.Application:
+    """Return the application: every front-end that is on, the operator's pages, and a plain answer elsewhere."""
+    settings = gateway.settings
+    limits = Limits(body_bytes=settings.server.max_body_kib * _KIB)
+    boundary = Boundary(
+        limits=limits,
+        proxies=settings.server.trusted_proxies,
+        public_url=_scheme_and_host(settings.server.public_url),
+        record=gateway.metrics.record,
+    )
+    app = web.Application(client_max_size=limits.body_bytes)
+    if settings.ec2 is not None:
+        Ec2FrontEnd(gateway.core, boundary, _ec2(settings.ec2)).mount(app)
+    if settings.zerosix is not None:
+        zerosix = ZeroSixFrontEnd(gateway.core, _zerosix(settings.zerosix, settings.compute.ssh_host), boundary)
+        zerosix.mount(app, boundary.handler(zerosix))
+    OperatorPages(gateway).mount(app)
+    app.router.add_route("*", "/{path:.*}", boundary.handler(Elsewhere(settings)))
+    return app
+
+
+def _ec2(settings: config.Ec2Settings) -> Ec2Settings:
+    return Ec2Settings(path=settings.path)
+
+
+def _zerosix(settings: config.ZeroSixSettings, ssh_host: str) -> ZeroSixSettings:
+    return ZeroSixSettings(path=settings.path, timezone=settings.timezone, ranks=settings.ranks, ssh_host=ssh_host)
+
+
+def _scheme_and_host(public_url: str) -> tuple[str, str] | None:
+    parts = urlsplit(public_url)
+    return (parts.scheme, parts.netloc) if public_url else None
+
+
+class OperatorPages:
+    """How the process is, for those who watch it. Not logged: they ask every few seconds."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def mount(self, app: web.Application) -> None:
+        """Answer on `/healthz`, `/readyz` and `/metrics`."""
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        health = await self._gateway.steward.health()
+        body = orjson.dumps({"ready": health.is_ready, **health.reasons()}, option=orjson.OPT_APPEND_NEWLINE)
+        return web.Response(status=200 if health.is_ready else 503, body=body, content_type="application/json")
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        health = await self._gateway.steward.health()
+        text = self._gateway.metrics.expose(await self._gateway.store.view(), self._gateway.reconciler, health)
+        return web.Response(body=text, headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+class Elsewhere:
+    """What is told to requests that no front-end answers. See `protocols.boundary.FrontEnd`."""
+
+    name = "none"
+
+    def __init__(self, settings: Settings) -> None:
+        mounts = {"EC2": settings.ec2 and settings.ec2.path, "ZeroSix": settings.zerosix and settings.zerosix.path}
+        told = ", ".join(f"{name} on {path}" for name, path in mounts.items() if path)
+        self._text = f"Nothing answers here. This is a Onefleet gateway, with {told}.\n"
+
+    async def answer(self, request: web.Request, exchange: Exchange) -> web.Response:  # noqa: ARG002  the protocol's
+        """Return a pointer to the front-ends."""
+        exchange.code = "NotFound"
+        return web.Response(status=404, text=self._text)
+
+    def refuse(self, error: Exception, exchange: Exchange) -> web.Response:  # noqa: ARG002  the protocol's
+        """Return a plain server fault."""
+        return web.Response(status=500, text="Something went wrong.\n")

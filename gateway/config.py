@@ -1,0 +1,255 @@
+"""Turns config.toml into validated settings. docs/configuration.md describes every key.
+
+Reading is pure: no file that a key names is opened, and no address is looked up.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from core.accounts import Network
+from core.booking import PortRange
+from core.catalogue import Catalogue
+from core.compute.drivers import DRIVERS
+from gateway import kinds
+from gateway.catalogue import RANKS, Ranks, read_catalogue
+from gateway.kinds import Endpoint, known, line, one_of, seconds, whole
+from gateway.reading import ConfigError, Table, read_document, shown
+
+__all__ = ["ConfigError", "Endpoint"]  # what callers need beside this module's own names
+
+FILE_NAME = "config.toml"
+FILE_VARIABLE = "ONEFLEET_CONFIG"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """The PEM files of the gateway's certificate chain and its private key."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """How the gateway is reached. `public_url` is empty or an origin without a slash at its end."""
+
+    listen: Endpoint
+    public_url: str
+    data_dir: Path
+    trusted_proxies: tuple[Network, ...]
+    max_body_kib: int
+    shutdown_seconds: float
+    tls: TlsSettings | None
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """The file of the SQLite database."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeSettings:
+    """Where machines come from. `driver_settings` is what the driver's `read_settings` made of its own table."""
+
+    driver: str
+    driver_settings: object
+    ports: PortRange
+    ssh_host: str
+    sweep_seconds: float
+    launch_timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ec2Settings:
+    """The EC2 front-end. `region` is where requests go that name none; empty only if there are no regions."""
+
+    path: str
+    dialect: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroSixSettings:
+    """The ZeroSix front-end. `path` ends in a slash; `ranks` are the values of each attribute, lowest first."""
+
+    path: str
+    timezone: ZoneInfo
+    ranks: Ranks
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """`format` is auto, json or console; `level` is debug, info, warning or error."""
+
+    format: str
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration. A front-end that is None is off; one of them is on."""
+
+    server: ServerSettings
+    storage: StorageSettings
+    compute: ComputeSettings
+    ec2: Ec2Settings | None
+    zerosix: ZeroSixSettings | None
+    log: LogSettings
+    catalogue: Catalogue
+
+
+def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings of a file, by default the one that `locate` finds.
+
+    Raises:
+        ConfigError: the file is missing or unreadable, or anything in it is wrong.
+    """
+    file = locate(path, environ)
+    return parse(_document(file), file.absolute().parent)
+
+
+def locate(path: Path | None, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the path given, else the one in $ONEFLEET_CONFIG, else config.toml in the working directory."""
+    return path or Path(environ.get(FILE_VARIABLE) or FILE_NAME)
+
+
+def parse(document: Mapping[str, object], base_dir: Path) -> Settings:
+    """Return the settings that a TOML document describes; its relative paths start from `base_dir`.
+
+    Raises:
+        ConfigError: anything is wrong; it tells all of it, each line with the dotted path of the culprit.
+    """
+    return read_document(document, partial(_settings, base_dir=base_dir))
+
+
+def _document(file: Path) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{file}: there is no such file. Copy the config.toml that comes with Onefleet and change what you need,"
+            f" or name another file by --config FILE or ${FILE_VARIABLE}."
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{file}: line {line} is not UTF-8") from error
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError; Python's limits on digits and on nesting
+        raise ConfigError(f"{file}: not valid TOML: {error}") from error
+
+
+def _settings(top: Table, base_dir: Path) -> Settings:
+    server = top.section("server", partial(_server, base_dir=base_dir))
+    zerosix = top.optional("zerosix", _zerosix)
+    catalogue = read_catalogue(top, zerosix.ranks if zerosix else None)
+    ec2 = top.optional("ec2", partial(_ec2, regions=[region.name for region in catalogue.regions]))
+    _check_front_ends(top, ec2, zerosix)
+    return Settings(
+        server=server,
+        storage=top.section("storage", partial(_storage, data_dir=server.data_dir)),
+        compute=top.section("compute", _compute),
+        ec2=ec2,
+        zerosix=zerosix,
+        log=top.section("log", _log),
+        catalogue=catalogue,
+    )
+
+
+# --- sections
+
+
+def _server(table: Table, base_dir: Path) -> ServerSettings:
+    return ServerSettings(
+        listen=table.get("listen", kinds.endpoint, Endpoint("127.0.0.1", 8080)),
+        public_url=table.get("public_url", kinds.origin, ""),
+        data_dir=base_dir / table.get("data_dir", line, "data"),
+        trusted_proxies=table.each("trusted_proxies", kinds.network),
+        max_body_kib=table.get("max_body_kib", whole(1, 1024 * 1024), 1024),
+        shutdown_seconds=table.get("shutdown_seconds", seconds(0, 3600), 10.0),
+        tls=table.optional("tls", partial(_tls, base_dir=base_dir)),
+    )
+
+
+def _tls(table: Table, base_dir: Path) -> TlsSettings:
+    return TlsSettings(
+        certificate=base_dir / table.need("certificate", line, ""), key=base_dir / table.need("key", line, "")
+    )
+
+
+def _storage(table: Table, data_dir: Path) -> StorageSettings:
+    return StorageSettings(path=data_dir / table.get("url", kinds.sqlite_file, "onefleet.db"))
+
+
+def _compute(table: Table) -> ComputeSettings:
+    driver = table.get("driver", known("driver", DRIVERS), "simulated")
+    return ComputeSettings(
+        driver=driver,
+        driver_settings=_driver_settings(table, driver),
+        ports=table.get("ssh_ports", kinds.port_range, PortRange(20000, 39999)),
+        ssh_host=table.get("ssh_host", kinds.host, "127.0.0.1"),
+        sweep_seconds=table.get("sweep_seconds", seconds(0.01, 3600), 30.0),
+        launch_timeout_seconds=table.get("launch_timeout_seconds", seconds(0.01, 86400), 600.0),
+    )
+
+
+def _driver_settings(table: Table, driver: str) -> object:
+    """Take every driver's table, so that changing drivers needs one line; only the chosen one's is judged."""
+    tables = {name: table.raw(name) for name in DRIVERS}
+    try:
+        return DRIVERS[driver].read_settings(tables[driver])
+    except ValueError as error:
+        key, _, problem = str(error).partition(": ")
+        table.refuse(f"{driver}.{key}", problem)
+        return None
+
+
+def _ec2(table: Table, regions: Sequence[str]) -> Ec2Settings:
+    default = regions[0] if regions else ""
+    return Ec2Settings(
+        path=table.get("path", kinds.url_path, "/"),
+        dialect=table.get("dialect", _dialect, "aws"),
+        region=table.get("region", known("region", ("", *regions)), default) or default,
+    )
+
+
+def _zerosix(table: Table) -> ZeroSixSettings:
+    return ZeroSixSettings(
+        path=kinds.as_folder(table.get("path", kinds.url_path, "/wp-json/api/v1/")),
+        timezone=table.get("timezone", kinds.timezone, ZoneInfo("UTC")),
+        ranks=table.section("ranks", _ranks),
+    )
+
+
+def _ranks(table: Table) -> Ranks:
+    ranks = {attribute: table.each(attribute, kinds.name, words) for attribute, words in RANKS.items()}
+    for attribute, words in ranks.items():
+        table.require_distinct(f"{attribute}[{{}}]", words)
+    return ranks
+
+
+def _log(table: Table) -> LogSettings:
+    return LogSettings(
+        format=table.get("format", one_of("auto", "json", "console"), "auto"),
+        level=table.get("level", one_of("debug", "info", "warning", "error"), "info"),
+    )
+
+
+def _check_front_ends(top: Table, ec2: Ec2Settings | None, zerosix: ZeroSixSettings | None) -> None:
+    if "ec2" not in top and "zerosix" not in top:
+        top.refuse("ec2", "neither [ec2] nor [zerosix] is in the file, so nothing would be served; add one or both")
+    if ec2 and zerosix and kinds.as_folder(ec2.path).startswith(zerosix.path):
+        top.refuse("ec2.path", f"{shown(ec2.path)} lies within zerosix.path, which is {shown(zerosix.path)}")
+
+
+def _dialect(value: object) -> str:
+    if value == "gigenet":
+        raise ValueError(f'{shown(value)} is not supported yet; use "aws"')
+    return one_of("aws")(value)

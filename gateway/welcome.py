@@ -1,0 +1,104 @@
+"""What `onefleet serve` tells the person who started it: on the first start, all that is needed for a first machine."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.catalogue import Product
+from core.ids import RegionId, ZoneId
+from core.state import State
+from gateway.config import Settings
+from protocols.ec2 import ids
+
+
+@dataclass(frozen=True, slots=True)
+class FirstKey:
+    """The API key that the first start made; its secret is told once."""
+
+    account_id: int
+    access_key: str
+    secret_key: str = field(repr=False)
+
+
+def greeting(address: str, settings: Settings) -> str:
+    """Return the line that every start prints; `address` is the URL that is listened on."""
+    mounts = {"EC2": settings.ec2 and settings.ec2.path, "ZeroSix": settings.zerosix and settings.zerosix.path}
+    told = ", ".join(f"{name} on {path}" for name, path in mounts.items() if path)
+    public_url = settings.server.public_url
+    listens = f"; it listens on {address}" if public_url else ""
+    return f"Onefleet answers at {public_url or address} ({told}){listens}\n"
+
+
+def welcome(endpoint: str, settings: Settings, state: State, key: FirstKey, *, notice: str, config_file: Path) -> str:
+    """Return what the first start prints after its greeting."""
+    product = _offer(state)
+    parts = [_key_part(key)]
+    if product is not None and settings.ec2 is not None:
+        parts.append(_ec2_part(endpoint + settings.ec2.path.rstrip("/"), state, product, key))
+    if product is not None and settings.zerosix is not None:
+        parts.append(_zerosix_part(endpoint + settings.zerosix.path, product, key))
+    parts.append(_closing_part(settings, notice, config_file))
+    return "\n" + "\n".join(parts)
+
+
+def _key_part(key: FirstKey) -> str:
+    return f"""\
+  This is the first start, so there is a new account "first" ({key.account_id}) with an API key.
+  The secret is not shown again; `onefleet key renew {key.access_key}` makes another.
+
+    access key  {key.access_key}
+    secret key  {key.secret_key}
+"""
+
+
+def _ec2_part(endpoint: str, state: State, product: Product, key: FirstKey) -> str:
+    region = state.regions[_region_of(state, product)].name
+    return f"""\
+  Rent a machine as an EC2 client does, with the aws CLI:
+
+    export AWS_ACCESS_KEY_ID={key.access_key}
+    export AWS_SECRET_ACCESS_KEY={key.secret_key}
+    aws ec2 run-instances --endpoint-url {endpoint} --region {region} \\
+      --instance-type {product.instance_type} --image-id {ids.image_id(product.image_id)}
+
+  See it with boto3:
+
+    python3 -c 'import boto3; print(boto3.client("ec2", "{region}",
+      endpoint_url="{endpoint}",
+      aws_access_key_id="{key.access_key}",
+      aws_secret_access_key="{key.secret_key}").describe_instances())'
+"""
+
+
+def _zerosix_part(endpoint: str, product: Product, key: FirstKey) -> str:
+    return f"""\
+  Rent another as a ZeroSix client does, then list the orders of both:
+
+    curl -u {key.access_key}:{key.secret_key} \\
+      -H 'Content-Type: application/json' -X PUT {endpoint}orders \\
+      -d '{{"product_id": {product.id}, "instances": 1}}'
+    curl -u {key.access_key}:{key.secret_key} \\
+      {endpoint}orders
+"""
+
+
+def _closing_part(settings: Settings, notice: str, config_file: Path) -> str:
+    noticed = f"  {notice}\n" if notice else ""
+    return f"""\
+{noticed}  Configuration: {config_file}
+  Data:          {settings.server.data_dir}
+  Stop it with Ctrl+C; `onefleet --help` shows what else there is.
+"""
+
+
+def _offer(state: State) -> Product | None:
+    """Return the first product that can be booked."""
+    return next((product for product in state.products.values() if _open_zones(state, product)), None)
+
+
+def _open_zones(state: State, product: Product) -> list[ZoneId]:
+    open_zones = (zone for zone in state.zones.values() if zone.is_available and not zone.is_retired)
+    return [zone.id for zone in open_zones if not product.is_retired and state.free(product, zone.id) > 0]
+
+
+def _region_of(state: State, product: Product) -> RegionId:
+    return state.zones[_open_zones(state, product)[0]].region_id

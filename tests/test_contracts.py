@@ -1,0 +1,19 @@
+import tomllib
+
+from tests.running import REPOSITORY
+
+CONTRACTS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+
+
+def test_the_contract_on_cores_domain_lists_every_module_of_it():
+    [listed] = [contract["source_modules"] for contract in CONTRACTS if contract["name"].startswith("core's domain")]
+    modules = {f"core.{file.stem}" for file in (REPOSITORY / "core").glob("*.py") if file.stem != "__init__"}
+    assert set(listed) == modules
+
+
+def test_every_package_is_shipped():
+    packages = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {
+        file.parent for top in ("core", "gateway", "protocols") for file in REPOSITORY.glob(f"{top}/**/__init__.py")
+    }
+    assert set(packages) == {".".join(folder.relative_to(REPOSITORY).parts) for folder in folders}
