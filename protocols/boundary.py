@@ -51,8 +51,9 @@ class ClientWentAway(Exception):
 class Exchange:
     """What is known about a request while it is answered; the front-end fills in the last three for log and metrics.
 
-    `scheme` and `host` are the public ones, as the client typed them; `is_private` means nobody between the client and
-    us can read along: TLS, or loopback.
+    `scheme` and `host` are the public ones, as the client should have typed them; `called_scheme` and `called_host`
+    are what this request itself says, which differs where `public_url` is set and a client comes by another way.
+    `is_private` means that nobody between the client and us can read along: TLS, or loopback.
     """
 
     request_id: str
@@ -60,6 +61,8 @@ class Exchange:
     scheme: str
     host: str
     is_private: bool
+    called_scheme: str = ""
+    called_host: str = ""
     action: str = "unknown"
     account_id: int | None = None
     code: str = ""
@@ -165,12 +168,14 @@ class Boundary:
         peer = request.transport.get_extra_info("peername") if request.transport else None
         address = peer[0] if peer else ""
         scheme, host = request.scheme, request.headers.get("Host", "")
+        is_local = address in _LOOPBACK
         if self._proxies and self._is_proxy(address):
+            # A proxy that does not tell whom it speaks for may speak for anyone.
+            is_local = "X-Forwarded-For" in request.headers
             address, scheme, host = self._forwarded(request, address, scheme, host)
-        is_private = scheme == "https" or address in _LOOPBACK
-        if self._public_url is not None:
-            scheme, host = self._public_url
-        return Exchange(_new_request_id(), address, scheme, host, is_private)
+            is_local = is_local and address in _LOOPBACK
+        public = self._public_url or (scheme, host)
+        return Exchange(_new_request_id(), address, *public, scheme == "https" or is_local, scheme, host)
 
     def _forwarded(self, request: web.Request, address: str, scheme: str, host: str) -> tuple[str, str, str]:
         """Return the client's address, scheme and host as our own proxies tell them.

@@ -69,7 +69,7 @@ class Ec2FrontEnd:
 
     async def answer(self, request: web.Request, exchange: Exchange) -> web.Response:
         """Return the action's result. What is asked for is found before who asks, as AWS does."""
-        signed = await self._read(request, exchange)
+        signed = await self._read(request)
         pairs: Pairs = (*signed.query, *signed.form) if signed.query else signed.form
         named = dict(pairs)
         service, action = self._find(named.get("Action", ""), exchange)
@@ -89,7 +89,7 @@ class Ec2FrontEnd:
             return _response(encode_sts_error(kind, fault.code, text, exchange.request_id), fault.status, exchange)
         return _response(encode_error(fault.code, text, exchange.request_id), fault.status, exchange)
 
-    async def _read(self, request: web.Request, exchange: Exchange) -> signatures.SignedRequest:
+    async def _read(self, request: web.Request) -> signatures.SignedRequest:
         if request.method not in _METHODS:
             raise Ec2Refusal("InvalidHttpRequest", f"{request.method} is not used here; send GET or POST.", _NO_METHOD)
         body = await self._boundary.read_body(request)
@@ -98,7 +98,7 @@ class Ec2FrontEnd:
             method=request.method,
             raw_path=path,
             raw_query=query,
-            headers=_headers(request, exchange.host),
+            headers=tuple(request.headers.items()),
             body=body,
             query=_pairs(query.encode("utf-8", "surrogateescape")) if query else (),
             form=_form(request, body) if body else (),
@@ -122,9 +122,23 @@ class Ec2FrontEnd:
             credential = await self._core.credential(claim.access_key)
         else:
             credential = await self._core.session_credential(claim.access_key, claim.session_token)
-        signatures.verify(claim, signed, credential.secret_key, self._core.now())
+        self._verify(claim, signed, credential.secret_key, exchange)
         exchange.account_id = credential.application.account_id
         return self._core.admit(credential, exchange.address, Protocol.EC2, exchange.request_id)
+
+    def _verify(
+        self, claim: signatures.Claim, signed: signatures.SignedRequest, secret_key: str, exchange: Exchange
+    ) -> None:
+        """Check the signature over the request as it came, or else with the host that the client typed."""
+        now = self._core.now()
+        try:
+            signatures.verify(claim, signed, secret_key, now)
+        except signatures.SignatureMismatch:
+            typed = [host for host in (exchange.called_host, exchange.host) if host != _host_in(signed.headers)]
+            if not typed:
+                raise
+            public = replace(signed, headers=_with_host(signed.headers, typed[-1]))
+            signatures.verify(signatures.read_claim(public), public, secret_key, now)
 
     async def _carry_out(
         self, service: Service, action: Action, pairs: Pairs, *, caller: Caller, exchange: Exchange, version: str
@@ -157,11 +171,12 @@ def _target(request: web.Request) -> str:
     return rest[rest.index("/") :] if "/" in rest else "/"
 
 
-def _headers(request: web.Request, host: str) -> Pairs:
-    """Return the headers with the host that the client called, which a proxy of ours may have replaced."""
-    headers = tuple(request.headers.items())
-    if request.headers.get("Host") == host:
-        return headers
+def _host_in(headers: Pairs) -> str:
+    return next((value for name, value in headers if name.lower() == "host"), "")
+
+
+def _with_host(headers: Pairs, host: str) -> Pairs:
+    """Return the headers with another host: a proxy of ours may have replaced the one that was signed."""
     return [(name, host if name.lower() == "host" else value) for name, value in headers]
 
 

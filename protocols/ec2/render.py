@@ -12,7 +12,7 @@ from core.instances import Cause, Instance, State
 from core.orders import Order
 from core.tags import ResourceKind
 from protocols.ec2 import ids
-from protocols.ec2.encode import Encoder, Fragment
+from protocols.ec2.encode import Encoder, Fragment, timestamp_text
 from protocols.ec2.turns import in_turns
 
 if TYPE_CHECKING:
@@ -183,6 +183,8 @@ def image(fleet: Fleet, image: Image) -> shapes.Image:
         "State": "available",
         "OwnerId": OPERATOR_ID,
         "ImageOwnerAlias": OPERATOR_ALIAS,
+        # A text in the model, and yet a time. Source: DescribeImages reference, creationDate.
+        "CreationDate": timestamp_text(image.created_at),
         "Public": True,
         "Architecture": image.architecture,
         "ImageType": "machine",

@@ -2,6 +2,7 @@
 
 import binascii
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import wraps
 from hmac import compare_digest
 
@@ -41,13 +42,25 @@ async def _identify(visit: Visit) -> tuple[Credential, Arguments]:
     claim = oauth1.read_claim(sent)
     if claim is not None:
         credential = await core.credential(claim.consumer_key)
-        parameters = oauth1.verify(claim, sent, credential.secret_key, core.now())
+        parameters = _verify(visit, claim, credential.secret_key)
         await core.claim_nonce(claim.consumer_key, claim.timestamp, claim.nonce)
         # OAuth does not sign a JSON body: whoever is on the path may have put one there, so it overrides nothing.
         return credential, {**_body(visit), **nested(parameters)}
     parameters = dict([*read_parameters(sent.raw_query), *sent.form])
     credential = await _by_secret(visit, *_shown(visit, parameters))
     return credential, {**nested(parameters), **_body(visit)}
+
+
+def _verify(visit: Visit, claim: oauth1.Claim, secret: str) -> Mapping[str, str]:
+    """Return the signed parameters. The URL that was signed is the public one, or else the one that was called."""
+    exchange, sent, now = visit.exchange, visit.sent, visit.core.now()
+    try:
+        return oauth1.verify(claim, sent, secret, now)
+    except oauth1.InvalidSignature:
+        if (exchange.called_scheme, exchange.called_host) == (sent.scheme, sent.host):
+            raise
+    called = replace(sent, scheme=exchange.called_scheme, host=exchange.called_host)
+    return oauth1.verify(claim, called, secret, now)
 
 
 def _body(visit: Visit) -> Arguments:

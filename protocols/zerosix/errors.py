@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from core import errors as core
-from protocols.boundary import BodyTooLarge, BodyTooSlow
+from protocols.boundary import BodyBroken, BodyTooLarge, BodyTooSlow
 from protocols.faults import Fault, FaultTable
 from protocols.zerosix import oauth1
 
@@ -119,6 +119,7 @@ ZEROSIX_FAULTS = FaultTable(
         core.AddressNotAllowed: Fault(401, _AUTHENTICATION),
         # the request
         core.InvalidRequest: Fault(400, "rest_invalid_param"),
+        BodyBroken: Fault(400, "rest_invalid_json"),
         BodyTooLarge: Fault(413, "woocommerce_rest_request_entity_too_large"),
         BodyTooSlow: Fault(408, "onefleet_request_timeout"),
         # the domain

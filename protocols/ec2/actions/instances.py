@@ -115,7 +115,8 @@ def _zone_id(fleet: Fleet, placement: shapes.Placement) -> ZoneId | None:
 
 def _user_data(text: str) -> bytes:
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
+        # openssl and base64(1) break lines. A blank is a '+' that was not escaped, and not to be passed over.
+        return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
     except (binascii.Error, ValueError):
         raise Ec2Refusal("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data") from None
 

@@ -264,10 +264,18 @@ async def test_a_path_is_verified_as_it_came_over_the_wire(site):
         assert (await site.signed("GET", target)).status == 200, target
 
 
-async def test_the_signed_url_is_the_public_one(house):
+async def test_the_signed_url_is_the_public_one_or_the_one_that_was_called(house):
     async with serve(house, public_url=("https", "fleet.example.com")) as site:
         assert (await site.signed("GET", "orders", url="https://fleet.example.com")).status == 200
-        assert message(await site.signed("GET", "orders")) == SIGNATURE
+        assert (await site.signed("GET", "orders")).status == 200
+        assert message(await site.signed("GET", "orders", url="https://other.example.com")) == SIGNATURE
+
+
+async def test_a_client_is_not_taken_for_local_because_its_proxy_is(house):
+    told = [("Authorization", basic(house.ours))]
+    async with serve(house, proxies=[ip_network("127.0.0.0/8")]) as site:
+        assert (await site.send("GET", "orders", told)).status == 401
+        assert (await site.send("GET", "orders", [*told, ("X-Forwarded-For", "127.0.0.1")])).status == 200
 
 
 async def test_the_signed_url_is_the_one_that_a_trusted_proxy_was_called_by(house):

@@ -188,15 +188,15 @@ async def test_a_link_names_the_public_url(house):
     )
 
 
-async def test_a_link_names_the_host_that_a_trusted_proxy_was_called_by(house):
-    async with serve(house, proxies=[ip_network("127.0.0.0/8")]) as site:
-        order = await site.book()
+async def test_a_link_names_the_host_that_a_trusted_proxy_was_called_by(house, site):
+    order = await site.book()
+    async with serve(house, proxies=[ip_network("127.0.0.0/8")]) as behind:
         forwarded = [
             ("X-Forwarded-For", "203.0.113.7"),
             ("X-Forwarded-Proto", "https"),
             ("X-Forwarded-Host", "fleet.example.com"),
         ]
-        told = (await credentials(site, order, headers=forwarded)).json()
+        told = (await credentials(behind, order, headers=forwarded)).json()
     assert told["ssh_key"].startswith("https://fleet.example.com/wp-json/")
 
 
