@@ -132,7 +132,8 @@ class Administration:
         What has the same name keeps its id; what is new gets one; what is missing is retired. Repeating it changes
         nothing.
         """
-        await self._store.transact(lambda tx: stock_up(tx, catalogue))
+        now = self._clock.now()
+        await self._store.transact(lambda tx: stock_up(tx, catalogue, now))
 
 
 def _new_account(tx: Transaction, name: str, now: datetime) -> Account:

@@ -6,6 +6,7 @@ What disappears from the file is retired: nobody can book it, but orders made ea
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from core.ids import ImageId, ProductId, RegionId, ZoneId
@@ -37,7 +38,7 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A disk image to start machines from. `platform` is "linux" or "windows"."""
+    """A disk image to start machines from. `platform` is "linux" or "windows"; it is as old as its row."""
 
     id: ImageId
     name: str
@@ -46,6 +47,7 @@ class Image:
     architecture: str
     platform: str
     default_user: str
+    created_at: datetime
     is_retired: bool = False
 
 

@@ -104,7 +104,7 @@ class Fleet:
 
     def key_pairs(self) -> Sequence[KeyPair]:
         """Return the key pairs in order of id."""
-        return [pair for pair in self._state.key_pairs.values() if pair.account_id == self.account_id]
+        return sorted(self._state.key_pairs_of.get(self.account_id, {}).values(), key=lambda pair: pair.id)
 
     def tags(self, kind: ResourceKind, id: int) -> Mapping[str, str]:  # noqa: A002  it is an id
         """Return the account's tags on a thing; the same object as long as they are unchanged."""
@@ -112,11 +112,8 @@ class Fleet:
 
     def tag_sets(self) -> Sequence[TagSet]:
         """Return all tags of the account on things that can still be seen, by kind and id."""
-        mine = [
-            tags
-            for tags in self._state.tag_sets.values()
-            if tags.resource.account_id == self.account_id and tags.values and self._is_visible(tags.resource)
-        ]
+        own = self._state.tag_sets_of.get(self.account_id, {}).values()
+        mine = [tags for tags in own if tags.values and self._is_visible(tags.resource)]
         return sorted(mine, key=lambda tags: (tags.resource.kind, tags.resource.id))
 
     def has(self, kind: ResourceKind, id: int) -> bool:  # noqa: A002  it is an id

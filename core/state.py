@@ -6,7 +6,7 @@ Orders that closed long ago are not in it: a store answers for them one by one (
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from core.accounts import Account, ApiKey, Application
 from core.catalogue import Image, Product, Region, Zone
@@ -28,6 +28,10 @@ from core.tags import Resource, TagSet
 
 Record = Account | Application | ApiKey | Region | Zone | Image | Product | KeyPair | Order | Instance | TagSet
 
+K = TypeVar("K")
+V = TypeVar("V")
+R = TypeVar("R")
+
 _NO_TAGS: Mapping[str, str] = {}
 
 
@@ -48,6 +52,8 @@ class State:
         self.instances: dict[InstanceId, Instance] = {}
         self.tag_sets: dict[Resource, TagSet] = {}
 
+        self.key_pairs_of: dict[AccountId, dict[KeyPairId, KeyPair]] = {}
+        self.tag_sets_of: dict[AccountId, dict[Resource, TagSet]] = {}
         self.key_pairs_by_name: dict[tuple[AccountId, str], KeyPair] = {}
         self.orders_by_key: dict[str, OrderId] = {}
         self.orders_by_token: dict[tuple[AccountId, str], OrderId] = {}
@@ -74,6 +80,7 @@ class State:
             KeyPair: self._index_key_pair,
             Order: self._index_order,
             Instance: self._index_instance,
+            TagSet: self._index_tag_set,
         }
 
     def tags_of(self, resource: Resource) -> Mapping[str, str]:
@@ -109,8 +116,16 @@ class State:
     def _index_key_pair(self, old: KeyPair | None, new: KeyPair | None) -> None:
         if old is not None:
             self.key_pairs_by_name.pop((old.account_id, old.name), None)
+            _remove(self.key_pairs_of, old.account_id, old.id)
         if new is not None:
             self.key_pairs_by_name[new.account_id, new.name] = new
+            self.key_pairs_of.setdefault(new.account_id, {})[new.id] = new
+
+    def _index_tag_set(self, old: TagSet | None, new: TagSet | None) -> None:
+        if new is not None:
+            self.tag_sets_of.setdefault(new.resource.account_id, {})[new.resource] = new
+        elif old is not None:
+            _remove(self.tag_sets_of, old.resource.account_id, old.resource)
 
     def _index_order(self, old: Order | None, new: Order | None) -> None:
         known = new or old
@@ -119,7 +134,7 @@ class State:
         if new is None:
             self.orders_by_key.pop(known.order_key, None)
             self.orders_by_token.pop((known.account_id, known.client_token), None)
-            self.orders_of[known.account_id].pop(known.id, None)
+            _remove(self.orders_of, known.account_id, known.id)
             return
         self.orders_by_key[new.order_key] = new.id
         self.orders_of.setdefault(new.account_id, {})[new.id] = new
@@ -137,11 +152,15 @@ class State:
                 self.occupied[new.product_id, new.zone_id] += 1
                 self.ssh_ports.add(new.ssh_port)
         elif old is not None:
-            self.instances_of[old.account_id].pop(old.id, None)
-            machines = self.machines_of[old.order_id]
-            machines.pop(old.id, None)
-            if not machines:
-                del self.machines_of[old.order_id]
+            _remove(self.instances_of, old.account_id, old.id)
+            _remove(self.machines_of, old.order_id, old.id)
+
+
+def _remove(index: dict[K, dict[V, R]], owner: K, key: V) -> None:
+    owned = index[owner]
+    owned.pop(key, None)
+    if not owned:
+        del index[owner]
 
 
 def key_of(record: Record) -> object:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from core.catalogue import (
@@ -34,6 +35,10 @@ class _Shelf(Generic[W]):
     def __getitem__(self, name: str) -> W:
         return self._rows[name]
 
+    def find(self, name: str) -> W | None:
+        """Return the row of the name, retired or not, or None."""
+        return self._rows.get(name)
+
     def id_for(self, name: str) -> int:
         """Return the id that the name has, or a new one."""
         known = self._rows.get(name)
@@ -53,7 +58,7 @@ class _Shelf(Generic[W]):
                 self._tx.put(replace(ware, is_retired=True))
 
 
-def stock_up(tx: Transaction, catalogue: Catalogue) -> None:
+def stock_up(tx: Transaction, catalogue: Catalogue, now: datetime) -> None:
     """Make the rows say what the catalogue says. Names that it refers to must be in it."""
     state = tx.state
     regions = _Shelf(tx, Region, ((region.name, region) for region in state.regions.values()))
@@ -65,7 +70,7 @@ def stock_up(tx: Transaction, catalogue: Catalogue) -> None:
     for zone in catalogue.zones:
         zones.put(zone.name, _zone(zone, zones, regions))
     for image in catalogue.images:
-        images.put(image.name, _image(image, images))
+        images.put(image.name, _image(image, images, now))
     for product in catalogue.products:
         products.put(product.slug, _product(tx, product, products, zones, images))
     regions.retire_the_rest()
@@ -82,7 +87,8 @@ def _zone(entry: ZoneEntry, zones: _Shelf[Zone], regions: _Shelf[Region]) -> Zon
     return Zone(ZoneId(zones.id_for(entry.name)), entry.name, regions[entry.region].id, entry.is_available)
 
 
-def _image(entry: ImageEntry, images: _Shelf[Image]) -> Image:
+def _image(entry: ImageEntry, images: _Shelf[Image], now: datetime) -> Image:
+    known = images.find(entry.name)
     return Image(
         id=ImageId(images.id_for(entry.name)),
         name=entry.name,
@@ -91,6 +97,7 @@ def _image(entry: ImageEntry, images: _Shelf[Image]) -> Image:
         architecture=entry.architecture,
         platform=entry.platform,
         default_user=entry.default_user,
+        created_at=known.created_at if known is not None else now,
     )
 
 

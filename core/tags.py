@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from core.errors import InvalidTag, TooManyTags
 from core.ids import AccountId
@@ -67,6 +68,7 @@ def _differs(asked: str | None, found: str) -> bool:
     return asked is not None and asked != found
 
 
+@lru_cache(maxsize=1024)  # a thousand machines are often given the same tags at once
 def _check(key: str, value: str) -> None:
     if not 1 <= len(key) <= KEY_LENGTH:
         raise InvalidTag(f"Tag key of {len(key)} characters: 1 to {KEY_LENGTH} are allowed.")

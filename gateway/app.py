@@ -110,7 +110,7 @@ async def open_gateway(
         closing.push_async_callback(store.close)
         administration = Administration(store, clock)
         await administration.set_catalogue(settings.catalogue)
-        driver = DRIVERS[compute.driver].open_driver(compute.driver_settings, directory.path)
+        driver = DRIVERS[compute.driver].open_driver(compute.driver_settings, directory.path, compute.ssh_host)
         closing.push_async_callback(driver.close)  # also of one that has failed to open
         await driver.open()
         reconciler = Reconciler(
@@ -133,7 +133,7 @@ async def open_gateway(
 def mount(gateway: Gateway) -> web.Application:
     """Return the application: every front-end that is on, the operator's pages, and a plain answer elsewhere."""
     settings = gateway.settings
-    limits = Limits(body_bytes=settings.server.max_body_kib * _KIB)
+    limits = Limits(settings.server.max_body_kib * _KIB, settings.server.body_seconds)
     boundary = Boundary(
         limits=limits,
         proxies=settings.server.trusted_proxies,

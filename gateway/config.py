@@ -43,6 +43,7 @@ class ServerSettings:
     data_dir: Path
     trusted_proxies: tuple[Network, ...]
     max_body_kib: int
+    body_seconds: float
     shutdown_seconds: float
     tls: TlsSettings | None
 
@@ -173,6 +174,7 @@ def _server(table: Table, base_dir: Path) -> ServerSettings:
         data_dir=base_dir / table.get("data_dir", line, "data"),
         trusted_proxies=table.each("trusted_proxies", kinds.network),
         max_body_kib=table.get("max_body_kib", whole(1, 1024 * 1024), 1024),
+        body_seconds=table.get("body_seconds", seconds(0.01, 3600), 30.0),
         shutdown_seconds=table.get("shutdown_seconds", seconds(0, 3600), 10.0),
         tls=table.optional("tls", partial(_tls, base_dir=base_dir)),
     )

@@ -111,7 +111,7 @@ def _schema(path: Path) -> int:
 
 def _driver(settings: Settings) -> str:
     compute = settings.compute
-    driver = DRIVERS[compute.driver].open_driver(compute.driver_settings, settings.server.data_dir)
+    driver = DRIVERS[compute.driver].open_driver(compute.driver_settings, settings.server.data_dir, compute.ssh_host)
     return f"{driver.name}. {driver.notice}"
 
 

@@ -146,7 +146,7 @@ def a_zone(**changes: object) -> Zone:
 
 def an_image(**changes: object) -> Image:
     """Return the default image."""
-    image = Image(ImageId(1), "debian-12", "Debian 12", "", "x86_64", "linux", "renter")
+    image = Image(ImageId(1), "debian-12", "Debian 12", "", "x86_64", "linux", "renter", NOON)
     return replace(image, **changes)
 
 

@@ -16,12 +16,12 @@ class DriverKind(Generic[S]):
     """How a driver is configured and made.
 
     `read_settings` turns the driver's own table of config.toml into its settings; it raises `ValueError` with the text
-    "key: what is wrong". `open_driver` makes the driver, which keeps what it must under the data directory and
-    touches nothing before its `open` is awaited.
+    "key: what is wrong". `open_driver` makes the driver of its settings, the data directory, under which it keeps what
+    it must, and the host by which machines are reached; it touches nothing before its `open` is awaited.
     """
 
     read_settings: Callable[[Mapping[str, object]], S]
-    open_driver: Callable[[S, Path], ComputeDriver]
+    open_driver: Callable[[S, Path, str], ComputeDriver]
 
 
 DRIVERS: Mapping[str, DriverKind[Any]] = {

@@ -29,11 +29,6 @@ def _is_number(value: object, most: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most
 
 
-def _is_host(value: object) -> bool:
-    return isinstance(value, str) and bool(value) and not any(mark.isspace() for mark in value)
-
-
 _LONGEST_SECONDS = 86400
 DURATION = Rule(lambda value: _is_number(value, _LONGEST_SECONDS), "a number of seconds from 0 to 86400")
 SHARE = Rule(lambda value: _is_number(value, 1), "a number from 0 to 1")
-HOST = Rule(_is_host, "an address or a host name")

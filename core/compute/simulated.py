@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from core.compute.machine_file import Machine, MachineFile
-from core.compute.settings import DURATION, HOST, SHARE, check
+from core.compute.settings import DURATION, SHARE, check
 from core.ids import InstanceId
 from core.instances import Power
 from core.ports import DriverCode, DriverError, LaunchSpec, Observation
@@ -38,14 +38,12 @@ class SimulatedSettings:
     """How the simulated machines behave.
 
     `failure_rate` is the share of launches that are refused, `crash_rate` that of boots that end in a crash.
-    `ssh_host` is the address under which machines would be reached, if there were any.
     """
 
     boot_seconds: float = 2.0
     stop_seconds: float = 1.0
     failure_rate: float = 0.0
     crash_rate: float = 0.0
-    ssh_host: str = "127.0.0.1"
 
 
 def read_settings(table: Mapping[str, object]) -> SimulatedSettings:
@@ -63,13 +61,13 @@ _RULES = {
     "stop_seconds": DURATION,
     "failure_rate": SHARE,
     "crash_rate": SHARE,
-    "ssh_host": HOST,
 }
 
 
 class SimulatedDriver:
     """See `ComputeDriver`. What it adds is for tests and demonstrations: `fail_next` and the misfortunes.
 
+    Machines tell `ssh_host` as their public address, if it is an address.
     `chance` returns numbers from 0 to 1, by which launches fail and boots crash.
     """
 
@@ -77,11 +75,16 @@ class SimulatedDriver:
     notice = "Machines are simulated: they are rows in a file, nothing runs, and nobody can ssh into them."
 
     def __init__(
-        self, settings: SimulatedSettings, data_dir: Path, *, chance: Callable[[], float] = random.random
+        self,
+        settings: SimulatedSettings,
+        data_dir: Path,
+        ssh_host: str = "127.0.0.1",
+        *,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._settings, self._chance = settings, chance
         self._file = MachineFile(data_dir / FILE_NAME)
-        self._public_address = settings.ssh_host if _is_address(settings.ssh_host) else ""
+        self._public_address = ssh_host if _is_address(ssh_host) else ""
         self._passing = {Power.STARTING: settings.boot_seconds, Power.STOPPING: settings.stop_seconds}
         self._machines: dict[InstanceId, Machine] = {}
         self._seen: dict[InstanceId, Observation] = {}

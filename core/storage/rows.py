@@ -127,7 +127,7 @@ def tables(vault: Vault) -> Sequence[Table]:
         ),
         Table(Region, "regions", {"is_retired": _BOOLEAN}),
         Table(Zone, "zones", {"is_available": _BOOLEAN, "is_retired": _BOOLEAN}),
-        Table(Image, "images", {"is_retired": _BOOLEAN}),
+        Table(Image, "images", {"created_at": _MOMENT, "is_retired": _BOOLEAN}),
         Table(
             Product,
             "products",

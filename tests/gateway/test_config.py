@@ -96,6 +96,7 @@ def test_what_is_left_out_has_its_default():
         data_dir=HERE / "data",
         trusted_proxies=(),
         max_body_kib=1024,
+        body_seconds=30,
         shutdown_seconds=10,
         tls=None,
     )
@@ -259,6 +260,7 @@ PRICE = "is not a decimal number such as 0.25"
         ("server.max_body_kib", "1024", "'1024' is not a whole number from 1 to 1048576"),
         ("server.max_body_kib", True, "true is not a whole number from 1 to 1048576"),
         ("server.max_body_kib", 1.5, "1.5 is not a whole number from 1 to 1048576"),
+        ("server.body_seconds", 0, "0 is not a number of seconds from 0.01 to 3600"),
         ("server.shutdown_seconds", {}, "a table is not a number of seconds from 0 to 3600"),
         ("server.shutdown_seconds", float("nan"), "nan is not a number of seconds from 0 to 3600"),
         ("server.trusted_proxies", "::1", "'::1' is not a list; write [...], or [[...]] above each of several tables"),

@@ -57,6 +57,7 @@ CREATE TABLE images (
     architecture TEXT NOT NULL,
     platform     TEXT NOT NULL,
     default_user TEXT NOT NULL,
+    created_at   INTEGER NOT NULL,
     is_retired   INTEGER NOT NULL
 ) STRICT;
 

@@ -28,7 +28,7 @@ INSERT INTO applications VALUES (1, 1, 'default', '203.0.113.0/24 ::1/128', 1);
 INSERT INTO api_keys VALUES (1, 1, 'AKOF', {_sealed("api_keys.secret_key", b"secret")}, 1777636800000000, 1);
 INSERT INTO regions VALUES (1, 'eu-1', 'europe', 0);
 INSERT INTO zones VALUES (1, 'eu-1a', 1, 1, 0);
-INSERT INTO images VALUES (1, 'debian-12', 'Debian 12', '', 'x86_64', 'linux', 'renter', 0);
+INSERT INTO images VALUES (1, 'debian-12', 'Debian 12', '', 'x86_64', 'linux', 'renter', 1, 0);
 INSERT INTO products VALUES (
     1, 'small', 'Small', '', 'small', '0.50', 'USD', '{{"ram":"8gb"}}', 'europe', 1, 1024, 10,
     '{{"manufacturer":"NVIDIA","name":"1080 Ti","count":1,"memory_mib":11264}}', 'x86_64', 1, '{{"1":10}}', 0
