@@ -32,7 +32,7 @@ test: $(VENV)/.testable .tools/.installed
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 bench: $(VENV)/.benchable
-	$(BIN)/python tests/bench/bench.py $(ARGS)
+	$(BIN)/python tests/bench/bench.py --json bench-results.json $(ARGS)
 
 clean:
 	rm -rf $(VENV) .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
