@@ -88,6 +88,7 @@ def place(
         key_name=login.name,
         public_key=login.line,
         has_own_key=own_key is not None,
+        has_user_data=bool(booking.user_data),
         file_url=booking.file_url,
         script_url=booking.script_url,
         client_token=booking.client_token,

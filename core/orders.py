@@ -37,7 +37,7 @@ class Order:
     """A booking as it was made; how it stands follows from its instances (`order_status`).
 
     `key_name` and `public_key` are those of the customer's key pair, or the order's own public key, whose private
-    half is kept sealed apart. `closed_at` is set once every machine of it is gone.
+    half is kept sealed apart, as its user data is kept apart. `closed_at` is set once every machine of it is gone.
     """
 
     id: OrderId
@@ -54,6 +54,7 @@ class Order:
     key_name: str = ""
     public_key: str = ""
     has_own_key: bool = False
+    has_user_data: bool = False
     file_url: str = ""
     script_url: str = ""
     client_token: str = ""

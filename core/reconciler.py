@@ -284,7 +284,7 @@ class Reconciler:
     async def _launch_spec(self, row: Instance) -> LaunchSpec:
         state = await self._store.view()
         order, product, image = state.orders[row.order_id], state.products[row.product_id], state.images[row.image_id]
-        material = await self._store.material(row.order_id)
+        user_data = (await self._store.material(row.order_id)).user_data if order.has_user_data else b""
         return LaunchSpec(
             id=row.id,
             hostname=f"m{row.id}",
@@ -295,7 +295,7 @@ class Reconciler:
             disk_gib=product.disk_gib,
             ssh_port=row.ssh_port,
             ssh_keys=(order.public_key,) if order.public_key else (),
-            user_data=material.user_data,
+            user_data=user_data,
             file_url=order.file_url,
             script_url=order.script_url,
         )

@@ -148,6 +148,7 @@ def tables(vault: Vault) -> Sequence[Table]:
                 "hourly_price": _MONEY,
                 "created_at": _MOMENT,
                 "has_own_key": _BOOLEAN,
+                "has_user_data": _BOOLEAN,
                 "closed_at": _MOMENT,
             },
         ),

@@ -42,6 +42,8 @@ class Paging:
         """
         if size is not None and not self.least <= size <= self.most:
             raise invalid_value("MaxResults", size, f"Expected {self.least} to {self.most}.")
+        if not token and (size is None or len(items) <= size):
+            return items, None
         scope = f"{self.action}:{call.caller.account_id}:{query!r}"
         if token:
             last = _read(call, token, scope)

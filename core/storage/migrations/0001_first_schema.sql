@@ -107,6 +107,7 @@ CREATE TABLE orders (
     key_name       TEXT NOT NULL,
     public_key     TEXT NOT NULL,
     has_own_key    INTEGER NOT NULL,
+    has_user_data  INTEGER NOT NULL,
     file_url       TEXT NOT NULL,
     script_url     TEXT NOT NULL,
     client_token   TEXT NOT NULL,

@@ -36,7 +36,7 @@ INSERT INTO products VALUES (
 INSERT INTO key_pairs VALUES (1, 1, 'laptop', 'ed25519', 'print', 'ssh-ed25519 AAAA', 1777636800000000);
 INSERT INTO orders VALUES (
     1, 1, 1, 'ec2', 'wc_order_1', 1, 1, 1, '0.50', 'USD', 1777636800000000,
-    'laptop', 'ssh-ed25519 AAAA', 0, '', '', 'token', 'digest', NULL
+    'laptop', 'ssh-ed25519 AAAA', 0, 1, '', '', 'token', 'digest', NULL
 );
 INSERT INTO order_materials VALUES (1, x'00ff', {_sealed("order_materials.private_key", b"PEM")});
 INSERT INTO instances VALUES (
