@@ -1,0 +1,59 @@
+"""Commands and printed documents that tests try out."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.running import REPOSITORY
+
+REFERENCE = REPOSITORY.parent / "shared" / "reference"
+
+_SECONDS = 60.0
+
+
+def need_command(command: str, package: str) -> None:
+    """Skip the test where a command is missing, telling which; in CI a skipped test is a failure."""
+    if shutil.which(command) is None:
+        pytest.skip(f"there is no command {command}; on Debian: apt-get install {package}")
+
+
+def run(command: Sequence[str], *, code: int = 0, stdin: str = "", **environ: str) -> str:
+    """Return what a command prints, checked to end with the exit code.
+
+    It has the commands of our own virtual environment, and of the outer world's settings none that could lead it astray.
+    """
+    with tempfile.TemporaryDirectory() as home:
+        done = subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+            env=_plain(home) | environ,
+        )
+    assert done.returncode == code, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + (done.stderr if code else "")
+
+
+def _plain(home: str) -> dict[str, str]:
+    # sys.executable is .venv/bin/python: beside it are `aws` and `python3`.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {"PATH": path, "HOME": home, "LANG": "C.UTF-8", "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+def printed_in(file: Path, pattern: str) -> list[str]:
+    """Return the passages of a document that the group of a regular expression finds.
+
+    Skips the test where the document is absent, telling so; in CI a skipped test is a failure.
+    """
+    if not file.exists():
+        pytest.skip(f"there is no {file}")
+    return re.findall(pattern, file.read_text(), re.MULTILINE | re.DOTALL)
