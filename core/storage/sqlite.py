@@ -30,6 +30,7 @@ from core.instances import Instance
 from core.orders import Order
 from core.ports import ArchivedOrder, LaunchMaterial, Transaction
 from core.state import Record, State, key_of
+from core.storage.changes import Changes, Key, statements_for
 from core.storage.migrate import IncompatibleDatabase, check_ours, migrate
 from core.storage.nonces import NonceLog
 from core.storage.rows import Row, Table, sealed, tables, to_micros
@@ -37,7 +38,6 @@ from core.tags import Resource, ResourceKind, TagSet
 from core.vault import BrokenSeal, Vault
 
 T = TypeVar("T")
-Key = tuple[type, object]
 
 _BUSY_SECONDS = 2.0
 _LIVE_FOR = timedelta(hours=24)
@@ -57,58 +57,7 @@ _FAULTS_OF_ROWS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceE
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, BrokenSeal)
 
 
-class _Changes:
-    """What one transaction put, in order, over the state it sees."""
-
-    def __init__(self, head: State, sequences: dict[str, int]) -> None:
-        self.state = head
-        self.records: dict[Key, Record | None] = {}
-        self.materials: list[LaunchMaterial] = []
-        self.sequences: set[str] = set()
-        self._sequences = sequences
-        self._undo: list[tuple[Record, Record | None]] = []
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to write."""
-        return not (self.records or self.materials or self.sequences)
-
-    def put(self, record: Record) -> None:
-        """See `Transaction.put`."""
-        self._undo.append((record, self.state.put(record)))
-        self.records[type(record), key_of(record)] = record
-
-    def drop(self, record: Record) -> None:
-        """See `Transaction.drop`."""
-        before = self.state.find(type(record), key_of(record))
-        if before is not None:
-            self.state.drop(before)
-            self._undo.append((before, before))
-            self.records[type(before), key_of(before)] = None
-
-    def put_material(self, material: LaunchMaterial) -> None:
-        """See `Transaction.put_material`."""
-        self.materials.append(material)
-
-    def next_id(self, kind: type) -> int:
-        """See `Transaction.next_id`."""
-        name = kind.__name__
-        self._sequences[name] = value = self._sequences.get(name, 0) + 1
-        self.sequences.add(name)
-        return value
-
-    def undo(self) -> None:
-        """Put the state back to what it was, and forget all changes."""
-        for record, before in reversed(self._undo):
-            if before is not None:
-                self.state.put(before)
-            else:
-                self.state.drop(record)
-        for gathered in (self.records, self.materials, self.sequences, self._undo):
-            gathered.clear()
-
-
-Pending = tuple[_Changes, asyncio.Future[None]]
+Pending = tuple[Changes, asyncio.Future[None]]
 
 
 class SqliteStore:
@@ -140,7 +89,7 @@ class SqliteStore:
     async def transact(self, work: Callable[[Transaction], T]) -> T:
         """See `Store.transact`. If no row can hold what `work` put, that very fault is raised."""
         self._check_open()
-        changes = _Changes(self._head, self._sequences)
+        changes = Changes(self._head, self._sequences)
         try:
             result = work(changes)
         except BaseException:
@@ -198,7 +147,7 @@ class SqliteStore:
             except OSError as error:
                 raise StoreUnavailable from error
             return
-        probe = _Changes(self._head, self._sequences)
+        probe = Changes(self._head, self._sequences)
         probe.next_id(SqliteStore)
         await self._enqueue(probe)
 
@@ -209,7 +158,7 @@ class SqliteStore:
             return
         while self._queue or self._in_work:
             with suppress(StoreUnavailable):
-                await self._enqueue(_Changes(self._head, self._sequences))
+                await self._enqueue(Changes(self._head, self._sequences))
         task.cancel()
         try:
             with suppress(asyncio.CancelledError):
@@ -282,7 +231,7 @@ class SqliteStore:
 
     # --- writing
 
-    async def _make_durable(self, changes: _Changes) -> None:
+    async def _make_durable(self, changes: Changes) -> None:
         """Return once the changes are on disk, and everything that their verb saw.
 
         Even a verb that changed nothing, or refused, waits: what it saw, and now answers with, may still be being
@@ -291,7 +240,7 @@ class SqliteStore:
         if not changes.is_empty or self._queue or self._in_work:
             await self._enqueue(changes)
 
-    async def _enqueue(self, changes: _Changes) -> None:
+    async def _enqueue(self, changes: Changes) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append((changes, future))
         self._has_work.set()
@@ -376,7 +325,9 @@ class SqliteStore:
 
     async def _commit(self, batch: Sequence[Pending]) -> None:
         """Write all changes in one transaction and return when it is durable."""
-        statements = self._statements([changes for changes, _ in batch])
+        statements = statements_for(
+            [changes for changes, _ in batch], self._committed, self._tables, self._seal, self._sequences
+        )
         if not statements:
             return
         self._check_files()
@@ -400,61 +351,6 @@ class SqliteStore:
         for file, identity in zip(self._files, self._identities, strict=True):
             if _identity(file) != identity:
                 raise OSError(f"{file} was replaced while in use; restart onefleet")
-
-    def _statements(self, batch: Sequence[_Changes]) -> Sequence[tuple[str, list[Row]]]:
-        """Return what to execute, removals first; of each record only its last version."""
-        last: dict[Key, Record | None] = {}
-        for changes in batch:
-            last.update(changes.records)
-        removals, upserts, tags = _sorted_out(self._committed, last)
-        statements: list[tuple[str, list[Row]]] = []
-        for kind, table in self._tables.items():
-            if removals[kind]:
-                statements.append((table.delete, [(record.id,) for record in removals[kind]]))
-        for kind, table in self._tables.items():
-            if upserts[kind]:
-                statements.append((table.upsert, [table.row_of(record) for record in upserts[kind]]))
-        materials = [material for changes in batch for material in changes.materials]
-        statements.extend(_tag_statements(tags))
-        if materials:
-            sql = "INSERT OR REPLACE INTO order_materials (order_id, user_data, private_key) VALUES (?, ?, ?)"
-            rows: list[Row] = [
-                (item.order_id, item.user_data, self._seal.write(item.private_key)) for item in materials
-            ]
-            statements.append((sql, rows))
-        advanced = {name for changes in batch for name in changes.sequences}
-        if advanced:
-            sql = "INSERT OR REPLACE INTO sequences (name, value) VALUES (?, ?)"
-            statements.append((sql, [(name, self._sequences[name]) for name in advanced]))
-        return statements
-
-
-def _sorted_out(
-    committed: State, last: dict[Key, Record | None]
-) -> tuple[dict[type, list[Any]], dict[type, list[Any]], list[TagSet]]:
-    """Return the records to remove and to write by kind, and the tag sets to write whole."""
-    removals: dict[type, list[Any]] = defaultdict(list)
-    upserts: dict[type, list[Any]] = defaultdict(list)
-    tags: list[TagSet] = []
-    for (kind, key), record in last.items():
-        if kind is TagSet:
-            tags.append(record if isinstance(record, TagSet) else TagSet(key, {}))  # type: ignore[arg-type]  # its key is a Resource
-        elif record is not None:
-            upserts[kind].append(record)
-        elif (gone := committed.find(kind, key)) is not None:
-            removals[kind].append(gone)
-    return removals, upserts, tags
-
-
-def _tag_statements(tags: Sequence[TagSet]) -> Iterable[tuple[str, list[Row]]]:
-    owners = [(each.resource.account_id, each.resource.kind.value, each.resource.id) for each in tags]
-    rows: list[Row] = [
-        (*owner, key, value) for owner, each in zip(owners, tags, strict=True) for key, value in each.values.items()
-    ]
-    if owners:
-        yield "DELETE FROM tags WHERE account_id = ? AND kind = ? AND resource_id = ?", list(owners)
-    if rows:
-        yield "INSERT INTO tags (account_id, kind, resource_id, key, value) VALUES (?, ?, ?, ?, ?)", rows
 
 
 def _with_tags(order: Order, machines: Sequence[Instance]) -> Sequence[Record]:
