@@ -35,6 +35,7 @@ class HostedGateway:
         self.clock = clock
         self.complaints: list[Mapping[str, Any]] = []
         self.is_silent = False
+        self.data = folder / "data"
         self._folder, self._document = folder, a_config(folder, **sections)
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(lambda _, context: self.complaints.append({"level": "error", **context}))
