@@ -7,7 +7,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from core.errors import AddressNotAllowed, InvalidRequest
-from core.ids import AccountId, ApiKeyId, ApplicationId
+from core.ids import AccountId, ApiKeyId, ApplicationId, RegionId
 
 Network = IPv4Network | IPv6Network
 
@@ -68,7 +68,11 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, through which protocol, in which request, and whether only to hear what would happen."""
+    """Who asks, through which protocol, in which request, and whether only to hear what would happen.
+
+    What the caller makes is made in `region_id` (None: the first region), and only what is there is seen, unless the
+    caller `sees_all_regions`. Without a region, all are seen.
+    """
 
     account_id: AccountId
     application_id: ApplicationId
@@ -76,6 +80,13 @@ class Caller:
     protocol: Protocol
     request_id: str = ""
     is_dry_run: bool = False
+    region_id: RegionId | None = None
+    sees_all_regions: bool = False
+
+    @property
+    def seen_region_id(self) -> RegionId | None:
+        """The one region that is seen; None for all."""
+        return None if self.sees_all_regions else self.region_id
 
 
 def new_access_key() -> str:

@@ -27,18 +27,25 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A part of a region in which machines stand. An unavailable zone takes no new bookings."""
+    """A part of a region in which machines stand. An unavailable zone takes no new bookings.
+
+    `pool` are the blocks and single public addresses that its customers can hold.
+    """
 
     id: ZoneId
     name: str
     region_id: RegionId
     is_available: bool = True
     is_retired: bool = False
+    pool: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A disk image to start machines from. `platform` is "linux" or "windows"; it is as old as its row."""
+    """A disk image to start machines from. `platform` is "linux" or "windows"; it is as old as its row.
+
+    `least_memory_mib` and `least_disk_gib` are what a machine must have to run it.
+    """
 
     id: ImageId
     name: str
@@ -49,6 +56,8 @@ class Image:
     default_user: str
     created_at: datetime
     is_retired: bool = False
+    least_memory_mib: int = 0
+    least_disk_gib: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,7 @@ class ZoneEntry:
     name: str
     region: str
     is_available: bool
+    pool: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,8 @@ class ImageEntry:
     architecture: str
     platform: str
     default_user: str
+    least_memory_mib: int = 0
+    least_disk_gib: int = 0
 
 
 @dataclass(frozen=True, slots=True)

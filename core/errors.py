@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.ids import AccountId, InstanceId, OrderId
+from core.kinds import ResourceKind
 
 
 class CoreError(Exception):
@@ -74,6 +75,37 @@ class UnknownAccount(CoreError):
         self.account_id = account_id
 
 
+class TooManyRequests(CoreError):
+    """The key asks more often than it may."""
+
+    def __init__(self, per_second: float, wait_seconds: float) -> None:
+        super().__init__(
+            f"This key may make {per_second:g} requests a second; try again in {wait_seconds:.1f} seconds."
+        )
+        self.wait_seconds = wait_seconds
+
+
+class UnknownRegion(CoreError):
+    """No such region exists."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"There is no region {name!r} here; the regions are {', '.join(known)}.")
+        self.name, self.known = name, tuple(known)
+
+
+class LimitReached(CoreError):
+    """There would be more of a kind than may be.
+
+    `kind` is a field of `core.limits.Limits`, or "addresses of a machine".
+    """
+
+    def __init__(self, kind: str, most: int, have: int, more: int) -> None:
+        super().__init__(
+            f"{more} more {kind.replace('_', ' ')} were asked for; the account has {have} and may have {most}."
+        )
+        self.kind, self.most, self.have, self.more = kind, most, have, more
+
+
 # --- what is sold
 
 
@@ -108,6 +140,30 @@ class NotOfferedInZone(CoreError):
         elsewhere = ", ".join(offered) or "no zone"
         super().__init__(f"{product} is not offered in {zone}; it is offered in {elsewhere}.")
         self.product, self.zone, self.offered = product, zone, tuple(offered)
+
+
+class NotOfferedInRegion(CoreError):
+    """The product has no capacity in any zone of the region."""
+
+    def __init__(self, product: str, region: str) -> None:
+        super().__init__(f"{product} is not offered in {region}.")
+        self.product, self.region = product, region
+
+
+class DoesNotFit(CoreError):
+    """The product is too small for the image, or for the disk that the machine has."""
+
+    def __init__(self, product: str, reason: str) -> None:
+        super().__init__(f"{product} is too small: {reason}.")
+        self.product = product
+
+
+class UnfitImage(CoreError):
+    """The image is of another family, or for other processors, than the machine."""
+
+    def __init__(self, image: str, reason: str) -> None:
+        super().__init__(f"The image {image} cannot be used: {reason}.")
+        self.image = image
 
 
 class InsufficientCapacity(CoreError):
@@ -166,6 +222,127 @@ class IncorrectState(CoreError):
     def __init__(self, instance_id: InstanceId, state: str, verb: str) -> None:
         super().__init__(f"Instance {instance_id} is {state}: it is not in a state in which one can {verb} it.")
         self.instance_id, self.state, self.verb = instance_id, state, verb
+
+
+class Protected(CoreError):
+    """The instance is protected from the verb by its renter."""
+
+    def __init__(self, instance_id: InstanceId, verb: str) -> None:
+        super().__init__(f"Instance {instance_id} is protected: nobody can {verb} it until that is switched off.")
+        self.instance_id, self.verb = instance_id, verb
+
+
+# --- networks, security groups, addresses, disks
+
+
+class UnknownResource(CoreError):
+    """No such thing of a kind, or it is another account's, or in another region."""
+
+    def __init__(self, kind: ResourceKind, name: int | str) -> None:
+        super().__init__(f"There is no {kind.value.replace('-', ' ')} {name}.")
+        self.kind, self.name = kind, name
+
+
+class GroupExists(CoreError):
+    """The network has a security group of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The security group '{name}' already exists")
+        self.name = name
+
+
+class GroupInUse(CoreError):
+    """Machines are in the group, or rules of others name it."""
+
+    def __init__(self, group_id: int, reason: str) -> None:
+        super().__init__(f"The security group is in use: {reason}.")
+        self.group_id = group_id
+
+
+class DefaultGroup(CoreError):
+    """The default group cannot be deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("The default security group cannot be deleted.")
+
+
+class TooManyGroups(CoreError):
+    """The machine would be in more groups than allowed."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A machine can be in at most {limit} security groups.")
+        self.limit = limit
+
+
+class InvalidRule(CoreError):
+    """A rule of a security group makes no sense."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
+class RuleExists(CoreError):
+    """The group has this very rule."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(f'the specified rule "{rule}" already exists')
+        self.rule = rule
+
+
+class UnknownRule(CoreError):
+    """The group has no such rule."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(f"The specified rule does not exist in this security group: {rule}.")
+        self.rule = rule
+
+
+class TooManyRules(CoreError):
+    """The group would have more rules in a direction than allowed."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A security group can have at most {limit} rules in each direction.")
+        self.limit = limit
+
+
+class NoAddressLeft(CoreError):
+    """Every public address of the place is taken, or it has none."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(f"There is no public address left in {place}.")
+        self.place = place
+
+
+class AddressBound(CoreError):
+    """The address is another machine's."""
+
+    def __init__(self, address: str, instance_id: InstanceId) -> None:
+        super().__init__(f"The address {address} is bound to instance {instance_id}.")
+        self.address, self.instance_id = address, instance_id
+
+
+class AddressInUse(CoreError):
+    """The address cannot be released while it is bound to a machine."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"The address {address} is bound to a machine; disassociate it first.")
+        self.address = address
+
+
+class PrivateAddressTaken(CoreError):
+    """Another machine has the private address that was asked for."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"The private address {address} is another machine's.")
+        self.address = address
+
+
+class DiskInUse(CoreError):
+    """The disk is a machine's, and ends with it."""
+
+    def __init__(self, instance_id: InstanceId) -> None:
+        super().__init__(f"Disk {instance_id} is in use by its machine.")
+        self.instance_id = instance_id
 
 
 # --- key pairs and tags

@@ -12,6 +12,12 @@ ProductId = NewType("ProductId", int)
 OrderId = NewType("OrderId", int)
 InstanceId = NewType("InstanceId", int)
 KeyPairId = NewType("KeyPairId", int)
+NetworkId = NewType("NetworkId", int)
+SubnetId = NewType("SubnetId", int)
+SecurityGroupId = NewType("SecurityGroupId", int)
+RuleId = NewType("RuleId", int)
+AddressId = NewType("AddressId", int)
+AssociationId = NewType("AssociationId", int)
 
 FIRST_ACCOUNT_ID = 100_000_000_001
 """EC2 clients expect owners of twelve digits, so accounts are counted from here."""

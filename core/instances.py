@@ -4,13 +4,14 @@ The wanted and the observed side are stored apart. A verb of a caller moves the 
 sisters; what a driver sees moves the observed side by `absorb`. The lifecycle state is read off both by `STATES`.
 """
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from core.errors import IncorrectState
-from core.ids import AccountId, ImageId, InstanceId, OrderId, ProductId, ZoneId
+from core.errors import IncorrectState, InvalidRequest, Protected
+from core.ids import AccountId, ImageId, InstanceId, OrderId, ProductId, SecurityGroupId, ZoneId
 
 VISIBLE_AFTER_END = timedelta(hours=1)
 """How long a terminated instance is still described."""
@@ -67,12 +68,51 @@ class ShutdownBehaviour(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class MetadataService:
+    """How a machine may ask about itself."""
+
+    is_enabled: bool = True
+    needs_token: bool = False
+    hop_limit: int = 1
+    shows_tags: bool = False
+
+
+STANDARD_METADATA = MetadataService()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a renter may set on a machine at any time. An empty host name stands for the one that it is given."""
+
+    hostname: str = ""
+    is_protected: bool = False  # from being terminated
+    is_stop_protected: bool = False
+    is_source_checked: bool = True
+    is_monitored: bool = False
+    keeps_disk: bool = False
+    metadata: MetadataService = STANDARD_METADATA
+
+
+STANDARD_OPTIONS = Options()
+
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+_LONGEST_HOSTNAME = 253
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """A rented machine.
 
     `observed` is None until a driver has accepted it. `ended_at` is when its rental ended, `terminated_at` when the
-    driver confirmed that the machine is gone; until then it occupies its capacity and its ssh port.
+    driver confirmed that the machine is gone; until then it occupies its capacity, private address and ssh port.
     `detail` is a sentence for the renter that goes with `cause`.
+
+    `version` counts the changes of what the driver was told of it, and `applied` is the last that the driver took over;
+    likewise `generation` and `built` for its disk, which each reinstallation makes anew.
+
+    It is charged by terms of `term_hours`. What was charged before its price last changed is in `earlier_hours` and
+    `earlier_cost`.
     """
 
     id: InstanceId
@@ -98,6 +138,22 @@ class Instance:
     terminated_at: datetime | None = None
     private_address: str = ""
     public_address: str = ""
+    group_ids: tuple[SecurityGroupId, ...] = ()
+    options: Options = STANDARD_OPTIONS
+    version: int = 0
+    applied: int = 0
+    generation: int = 0
+    built: int = 0
+    term_hours: int = 1
+    earlier_hours: int = 0
+    earlier_cost: Decimal = Decimal()
+    has_user_data: bool = False  # of its own, in place of its order's
+    has_password: bool = False
+
+    @property
+    def hostname(self) -> str:
+        """The name that the machine is given."""
+        return self.options.hostname or f"m{self.id}"
 
     @property
     def state(self) -> State:
@@ -120,7 +176,13 @@ class Instance:
     @property
     def is_at_rest(self) -> bool:
         """Whether it is as its renter asked, as far as the driver was seen last."""
-        return self.state in _AT_REST and not self.needs_reboot
+        return self.state in _AT_REST and not (self.needs_reboot or self.needs_work)
+
+    @property
+    def needs_work(self) -> bool:
+        """Whether the driver has yet to take over a change of it; nothing is changed on what has ended."""
+        is_behind = self.version != self.applied or self.generation != self.built
+        return is_behind and self.wanted is not Wanted.TERMINATED
 
     @property
     def is_gone(self) -> bool:
@@ -152,6 +214,9 @@ _AT_REST = frozenset({State.RUNNING, State.STOPPED, State.TERMINATED})
 STARTABLE = frozenset({State.STOPPED, State.PENDING, State.RUNNING})
 STOPPABLE = frozenset({State.RUNNING, State.STOPPING, State.STOPPED})
 REBOOTABLE = frozenset({State.RUNNING})
+CHANGEABLE = frozenset({State.PENDING, State.RUNNING, State.STOPPING, State.STOPPED})
+RESIZABLE = frozenset({State.STOPPED})
+REINSTALLABLE = frozenset({State.RUNNING, State.STOPPED})
 
 
 def after_start(instance: Instance, now: datetime) -> Instance:
@@ -171,8 +236,11 @@ def after_stop(instance: Instance, now: datetime, *, is_forced: bool = False) ->
 
     Raises:
         IncorrectState: it is not up yet, or has ended.
+        Protected: its renter protected it from that.
     """
     _require(instance, STOPPABLE, "stop")
+    if instance.options.is_stop_protected:
+        raise Protected(instance.id, "stop")
     if instance.wanted is Wanted.STOPPED:
         return replace(instance, is_forced=instance.is_forced or is_forced)
     return replace(
@@ -197,8 +265,80 @@ def after_reboot(instance: Instance) -> Instance:
 
 
 def after_terminate(instance: Instance, now: datetime) -> Instance:
-    """Return the instance once its renter asked to end it; ending what has ended changes nothing."""
-    return instance if instance.has_ended else _ended(instance, now, Cause.USER, "")
+    """Return the instance once its renter asked to end it; ending what has ended changes nothing.
+
+    Raises:
+        Protected: its renter protected it from that.
+    """
+    if instance.has_ended:
+        return instance
+    if instance.options.is_protected:
+        raise Protected(instance.id, "terminate")
+    return _ended(instance, now, Cause.USER, "")
+
+
+def after_setting(instance: Instance, options: Options) -> Instance:
+    """Return the instance with other options.
+
+    Raises:
+        IncorrectState: it has ended.
+    """
+    _require(instance, CHANGEABLE, "change")
+    if options == instance.options:
+        return instance
+    changed = replace(instance, options=options)
+    return with_news(changed) if _told(options) != _told(instance.options) else changed
+
+
+def with_news(instance: Instance) -> Instance:
+    """Return the instance once something has changed that its driver must know, about it or what it belongs to."""
+    return replace(instance, version=instance.version + 1)
+
+
+def after_reinstall(instance: Instance, image_id: ImageId) -> Instance:
+    """Return the instance once its renter asked for a new disk with this image; all that was on the old one is lost.
+
+    Raises:
+        IncorrectState: it is on its way up or down, or has ended.
+    """
+    _require(instance, REINSTALLABLE, "reinstall")
+    return replace(instance, image_id=image_id, generation=instance.generation + 1)
+
+
+def require_changeable(instance: Instance) -> None:
+    """Return if something about the instance may be changed.
+
+    Raises:
+        IncorrectState: it has ended.
+    """
+    _require(instance, CHANGEABLE, "change")
+
+
+def require_resizable(instance: Instance) -> None:
+    """Return if the instance may become one of another product.
+
+    Raises:
+        IncorrectState: it is not stopped.
+    """
+    _require(instance, RESIZABLE, "change the type of")
+
+
+def checked_hostname(text: str) -> str:
+    """Return the text if a machine can be called so.
+
+    Raises:
+        InvalidRequest: it is no host name.
+    """
+    if len(text) > _LONGEST_HOSTNAME or not _HOSTNAME.fullmatch(text):
+        raise InvalidRequest("hostname", text, "letters, digits and hyphens, in parts of at most 63 between dots")
+    return text
+
+
+def after_work(instance: Instance, version: int, generation: int) -> Instance:
+    """Return the instance once the driver has taken it over as it was at this version and generation."""
+    if (instance.applied, instance.built) == (version, generation):
+        return instance
+    return replace(instance, applied=version, built=generation)
 
 
 def after_failure(instance: Instance, now: datetime, cause: Cause, detail: str) -> Instance:
@@ -225,19 +365,19 @@ def absorb(
 
     A machine that was up and goes down without being asked has shut itself down or crashed: the wanted side follows, by
     its shutdown behaviour. One that crashes before it was up for the first time has failed to launch. One that has
-    vanished has ended. A machine that is down keeps its private address and loses its public one. `Power.UNKNOWN` tells
-    nothing and changes nothing.
+    vanished has ended. One that is being reinstalled goes on running, to its renter. A machine keeps its private
+    address; one that is down loses its public one. `Power.UNKNOWN` tells nothing and changes nothing.
     """
     if instance.is_gone or power is Power.UNKNOWN:
         return instance
     if power is Power.ABSENT:
         return _vanished(instance, now)
-    if instance.observed is Power.RUNNING and power in _COMING_UP:
+    if instance.observed is Power.RUNNING and (power in _COMING_UP or _is_down_for_work(instance, power)):
         return instance  # it restarts: to its renter it goes on running
     seen = replace(
         instance,
         observed=power,
-        private_address=private_address or instance.private_address,
+        private_address=instance.private_address or private_address,
         public_address=public_address or ("" if power in _DOWN else instance.public_address),
     )
     if seen == instance:
@@ -245,11 +385,22 @@ def absorb(
     return _followed(instance, seen, now) if seen.wanted is Wanted.RUNNING else seen
 
 
+def _told(options: Options) -> tuple[object, ...]:
+    """Return what of the options a driver is told."""
+    return options.hostname, options.is_source_checked, options.metadata
+
+
 _UP = frozenset({Power.STARTING, Power.RUNNING})
 _DOWN = frozenset({Power.STOPPED, Power.CRASHED})
 _GOING_DOWN = _DOWN | {Power.STOPPING}
 _COMING_UP = frozenset({Power.CREATING, Power.STARTING})
 _UNMADE = frozenset({None, Power.CREATING})
+
+
+def _is_down_for_work(instance: Instance, power: Power) -> bool:
+    """Whether a machine that is to run can be down because its disk is being made anew, and not by itself."""
+    is_rebuilt = instance.generation != instance.built
+    return is_rebuilt and instance.wanted is Wanted.RUNNING and power in _GOING_DOWN
 
 
 def _vanished(instance: Instance, now: datetime) -> Instance:

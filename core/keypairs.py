@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from core.ids import AccountId, KeyPairId
+from core.ids import AccountId, KeyPairId, RegionId
 
 
 class KeyKind(StrEnum):
@@ -16,10 +16,11 @@ class KeyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """A customer's key. `public_key` is one line as in authorized_keys; `fingerprint` is spelled as EC2 does."""
+    """A customer's key in one region. `public_key` is a line of authorized_keys; `fingerprint` is spelled as in EC2."""
 
     id: KeyPairId
     account_id: AccountId
+    region_id: RegionId
     name: str
     kind: KeyKind
     fingerprint: str

@@ -9,16 +9,20 @@ from decimal import Decimal
 from enum import StrEnum
 
 from core.accounts import Protocol
+from core.billing import TERMS_HOURS
 from core.errors import InvalidRequest
-from core.ids import AccountId, ApplicationId, ImageId, OrderId, ProductId, RegionId, ZoneId
-from core.instances import Instance, ShutdownBehaviour, State, Wanted
-from core.tags import ResourceKind
+from core.ids import AccountId, ApplicationId, ImageId, OrderId, ProductId, RegionId, SecurityGroupId, SubnetId, ZoneId
+from core.instances import STANDARD_OPTIONS, Instance, Options, ShutdownBehaviour, State, Wanted
+from core.kinds import OF_A_MACHINE, ResourceKind
 
 MOST_MACHINES = 1000
 """The most machines of one order."""
 
+MOST_EXTRA_ADDRESSES = 8
+"""The most public addresses that one machine can hold."""
+
 USER_DATA_LIMIT_BYTES = 16 * 1024
-_MADE_BY_BOOKING = frozenset({ResourceKind.ORDER, ResourceKind.INSTANCE})
+_MADE_BY_BOOKING = frozenset({ResourceKind.ORDER}) | OF_A_MACHINE
 
 
 class Status(StrEnum):
@@ -66,8 +70,9 @@ class Order:
 class Booking:
     """What a caller asks to rent: between `least` and `most` machines of a product, all in one zone.
 
-    Without a zone, any zone of the region (or of all regions) will do; without an image, the product's own. With
-    `wants_own_key` the order gets a key pair of its own.
+    Without a zone, any zone of the region (or of all regions) will do; without an image, the product's own; without
+    groups, the network's default group. With `wants_own_key` the order gets a key pair of its own; with
+    `wants_password` every machine gets a root password, and `extra_addresses` public addresses besides its own.
     """
 
     product_id: ProductId
@@ -75,13 +80,20 @@ class Booking:
     most: int = 1
     zone_id: ZoneId | None = None
     region_id: RegionId | None = None
+    subnet_id: SubnetId | None = None
     image_id: ImageId | None = None
     key_name: str = ""
     wants_own_key: bool = False
+    wants_password: bool = False
     user_data: bytes = field(default=b"", repr=False)
     file_url: str = ""
     script_url: str = ""
     shutdown_behaviour: ShutdownBehaviour = ShutdownBehaviour.STOP
+    group_ids: tuple[SecurityGroupId, ...] = ()
+    options: Options = STANDARD_OPTIONS
+    extra_addresses: int = 0
+    private_address: str = ""
+    term_hours: int = 1
     client_token: str = ""
     tags: Mapping[ResourceKind, Mapping[str, str]] = field(default_factory=dict)
 
@@ -89,13 +101,20 @@ class Booking:
         """Return if the request makes sense by itself.
 
         Raises:
-            InvalidRequest: a count or the user data is out of bounds, or a tag is for what a booking does not make.
+            InvalidRequest: a count, the user data or the term is out of bounds, a private address is wanted for more
+                than one machine, or a tag is for what a booking does not make.
         """
         if not 1 <= self.least <= self.most <= MOST_MACHINES:
             expected = f"1 <= least <= most <= {MOST_MACHINES}"
             raise InvalidRequest("count", f"{self.least}..{self.most}", expected)
         if len(self.user_data) > USER_DATA_LIMIT_BYTES:
             raise InvalidRequest("user data", f"{len(self.user_data)} bytes", f"at most {USER_DATA_LIMIT_BYTES} bytes")
+        if self.term_hours not in TERMS_HOURS:
+            raise InvalidRequest("billing term", self.term_hours, " or ".join(map(str, TERMS_HOURS)))
+        if not 0 <= self.extra_addresses <= MOST_EXTRA_ADDRESSES:
+            raise InvalidRequest("public addresses", self.extra_addresses, f"at most {MOST_EXTRA_ADDRESSES} a machine")
+        if self.private_address and self.most > 1:
+            raise InvalidRequest("private address", self.private_address, "none, as more than one machine is asked for")
         for kind in self.tags.keys() - _MADE_BY_BOOKING:
             raise InvalidRequest("tags", kind.value, " or ".join(sorted(_MADE_BY_BOOKING)))
 

@@ -1,6 +1,6 @@
 """The two seams: where rows are kept, and where machines are made. Front-ends see neither; `core.service` sees both."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -8,9 +8,11 @@ from typing import Protocol, TypeVar
 
 from core.errors import CoreError
 from core.ids import AccountId, InstanceId, OrderId
-from core.instances import Instance, Power
+from core.instances import STANDARD_METADATA, Instance, MetadataService, Power
 from core.orders import Order
+from core.securitygroups import SecurityGroup
 from core.state import Record, State
+from core.usage import Span, Usage
 
 T = TypeVar("T")
 
@@ -27,6 +29,18 @@ class LaunchMaterial:
     order_id: OrderId
     user_data: bytes = field(default=b"", repr=False)
     private_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MachineMaterial:
+    """What one machine has of its own, kept apart from it: user data in place of its order's, and a root password.
+
+    Empty where `Instance.has_user_data` or `has_password` says that it has none. The password is sealed at rest.
+    """
+
+    instance_id: InstanceId
+    user_data: bytes = field(default=b"", repr=False)
+    password: str = field(default="", repr=False)
 
 
 class Transaction(Protocol):
@@ -47,6 +61,10 @@ class Transaction(Protocol):
 
     def put_material(self, material: LaunchMaterial) -> None:
         """Keep an order's launch material. Only `Store.material` reads it back."""
+        ...
+
+    def put_machine_material(self, material: MachineMaterial) -> None:
+        """Keep a machine's own material, in place of what it has. Only `Store.machine_material` reads it back."""
         ...
 
     def next_id(self, kind: type) -> int:
@@ -86,6 +104,14 @@ class Store(Protocol):
 
     async def material(self, order_id: OrderId) -> LaunchMaterial:
         """Return an order's launch material; empty if it has none.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        ...
+
+    async def machine_material(self, instance_id: InstanceId) -> MachineMaterial:
+        """Return a machine's own material; empty if it has none.
 
         Raises:
             StoreUnavailable: the database cannot be read.
@@ -171,7 +197,13 @@ class DriverError(CoreError):
 
 @dataclass(frozen=True, slots=True)
 class LaunchSpec:
-    """A machine to be made. Its id is the backend's name for it, and so the key that makes repeating a call safe."""
+    """A machine as it is to be. Its id is the backend's name for it, and so the key that makes repeating a call safe.
+
+    `groups` are its security groups with their rules; a rule that names a group means the machines that were last told
+    to be in it. `public_addresses` are bound to it and reach it on every port that the groups let through; over ssh
+    everybody reaches it through `ssh_port` of the host besides, as far as the groups let them. `generation` is that of
+    its disk: it goes up with each reinstallation. An empty `password` leaves root without one, or with the one it has.
+    """
 
     id: InstanceId
     hostname: str
@@ -185,6 +217,51 @@ class LaunchSpec:
     user_data: bytes = field(default=b"", repr=False)
     file_url: str = ""
     script_url: str = ""
+    generation: int = 0
+    password: str = field(default="", repr=False)
+    private_address: str = ""
+    hardware_address: str = ""
+    public_addresses: tuple[str, ...] = ()
+    groups: tuple[SecurityGroup, ...] = ()
+    is_source_checked: bool = True
+    metadata: MetadataService = STANDARD_METADATA
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a machine has used: counters since it started, but for the memory. None: the driver cannot tell."""
+
+    id: InstanceId
+    cpu_seconds: float | None = None
+    memory_used_mib: float | None = None
+    disk_read_bytes: int | None = None
+    disk_written_bytes: int | None = None
+    received_bytes: int | None = None
+    sent_bytes: int | None = None
+
+
+class SampleStore(Protocol):
+    """What machines used, kept for a while. Nothing depends on it: what cannot be kept is lost, and no harm is done."""
+
+    async def keep(self, usages: Sequence[Usage], seconds: float, living: Collection[InstanceId]) -> None:
+        """Keep what machines used for so many seconds each, and forget every machine that does not live.
+
+        Raises:
+            StoreUnavailable: it cannot be kept.
+        """
+        ...
+
+    async def usage(self, instance_id: InstanceId, span: Span, now: datetime) -> Sequence[Usage]:
+        """Return the points of a machine that are kept of the span that ends now, the oldest first.
+
+        Raises:
+            StoreUnavailable: they cannot be read.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what is being written and let go of the file."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +330,46 @@ class ComputeDriver(Protocol):
         """Restart the running machine's system, with the same disk."""
         ...
 
-    async def destroy(self, instance_id: InstanceId) -> Observation:
-        """Remove the machine and its disk. Absent before is success."""
+    async def update(self, spec: LaunchSpec) -> Observation:
+        """Make the machine as the spec says in all but its disk's content: size, name, addresses, rules, password.
+
+        A machine that runs takes over what it can at once, the rest when it starts next. Its size is changed only while
+        it is stopped. Of a machine that is absent, nothing is changed.
+
+        Raises:
+            DriverError: CAPACITY, INVALID, UNSUPPORTED, UNAVAILABLE or TIMEOUT.
+        """
+        ...
+
+    async def rebuild(self, spec: LaunchSpec) -> Observation:
+        """Give the machine a new disk of the spec's image, and update it. One that was up is started again.
+
+        Repeating it for the same `generation` changes nothing. All that was on the old disk is lost.
+
+        Raises:
+            DriverError: CAPACITY, IMAGE, INVALID, UNSUPPORTED, UNAVAILABLE or TIMEOUT.
+        """
+        ...
+
+    async def destroy(self, instance_id: InstanceId, *, keeps_disk: bool = False) -> Observation:
+        """Remove the machine, and its disk unless that is kept. Absent before is success.
+
+        Called again for a machine that is gone, without `keeps_disk`, it removes the disk that was kept.
+        """
+        ...
+
+    async def console_log(self, instance_id: InstanceId) -> bytes:
+        """Return the end of what the machine wrote to its serial console, at most 64 KiB; nothing if it is absent.
+
+        Raises:
+            DriverError: UNAVAILABLE or TIMEOUT.
+        """
+        ...
+
+    async def samples(self) -> Sequence[Sample]:
+        """Return what each machine that is up has used.
+
+        Raises:
+            DriverError: UNAVAILABLE or TIMEOUT.
+        """
         ...

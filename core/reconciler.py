@@ -16,11 +16,24 @@ from enum import Enum, auto
 import structlog
 
 from core.clock import Clock
+from core.disks import KeptDisk
 from core.errors import StoreUnavailable
+from core.holding import let_go
 from core.ids import InstanceId, OrderId
-from core.instances import Cause, Instance, Power, Wanted, absorb, after_failure, after_rebooting
+from core.instances import Cause, Instance, Power, Wanted, absorb, after_failure, after_rebooting, after_work
 from core.journal import log_change
-from core.ports import ComputeDriver, DriverCode, DriverError, LaunchSpec, Observation, Store, Transaction
+from core.networks import hardware_address
+from core.ports import (
+    ComputeDriver,
+    DriverCode,
+    DriverError,
+    LaunchSpec,
+    MachineMaterial,
+    Observation,
+    Store,
+    Transaction,
+)
+from core.tags import Resource, ResourceKind, TagSet
 
 Move = Callable[[Instance, datetime], Instance]
 
@@ -38,6 +51,8 @@ class Step(Enum):
     START = auto()
     STOP = auto()
     REBOOT = auto()
+    UPDATE = auto()
+    REBUILD = auto()
     DESTROY = auto()
 
 
@@ -52,7 +67,14 @@ _STEPS: Mapping[tuple[Wanted, Power], Step] = {
 _STEPS_TO_REBOOT: Mapping[tuple[Wanted, Power], Step] = {(Wanted.RUNNING, Power.RUNNING): Step.REBOOT}
 _STEPS_TO_FORCE: Mapping[tuple[Wanted, Power], Step] = {(Wanted.STOPPED, Power.STOPPING): Step.STOP}
 
+# What can be changed of a machine is changed before it goes anywhere else.
+_STANDING = frozenset({Power.STOPPED, Power.CRASHED, Power.RUNNING})
+
+_WITHOUT_DISK = frozenset({None, Power.CREATING, Power.ABSENT})
+
 _STARTING_UP = frozenset({Step.MAKE, Step.START})
+_CHANGING = frozenset({Step.UPDATE, Step.REBUILD})
+_TAKING_OVER = _CHANGING | {Step.MAKE}
 _NEVER_GIVEN_UP = frozenset({Step.STOP, Step.DESTROY})
 # A launch does not wait for room: a quick, clear answer is worth more to its renter than a place in a queue.
 _PASSING_TROUBLE = frozenset({DriverCode.UNAVAILABLE, DriverCode.TIMEOUT})
@@ -61,6 +83,8 @@ _PASSING_TROUBLE = frozenset({DriverCode.UNAVAILABLE, DriverCode.TIMEOUT})
 def step_for(row: Instance, power: Power) -> Step | None:
     """Return what to do about a machine that is seen at `power`, its row having absorbed that; None for nothing."""
     key = row.wanted, power
+    if row.needs_work and power in _STANDING:
+        return Step.UPDATE if row.generation == row.built else Step.REBUILD
     if row.needs_reboot and key in _STEPS_TO_REBOOT:
         return _STEPS_TO_REBOOT[key]
     if row.is_forced and key in _STEPS_TO_FORCE:
@@ -95,7 +119,9 @@ class Reconciler:
             Step.START: lambda row: driver.start(row.id),
             Step.STOP: lambda row: driver.stop(row.id, force=row.is_forced),
             Step.REBOOT: lambda row: driver.reboot(row.id),
-            Step.DESTROY: lambda row: driver.destroy(row.id),
+            Step.UPDATE: self._update,
+            Step.REBUILD: self._rebuild,
+            Step.DESTROY: self._destroy,
         }
         self._queue: asyncio.Queue[InstanceId] = asyncio.Queue()
         self._queued: set[InstanceId] = set()
@@ -211,8 +237,9 @@ class Reconciler:
 
     async def _sweep(self) -> None:
         """Wake every machine that is not as its row asks or says; events may be lost, this is not."""
-        rows = list((await self._store.view()).instances.values())
-        await self._wake_where(rows, lambda row: not row.is_at_rest)
+        state = await self._store.view()
+        self.wake(disk.id for disk in state.kept_disks.values() if disk.is_unwanted)
+        await self._wake_where(list(state.instances.values()), lambda row: not row.is_at_rest)
         await self._store.archive(self._clock.now() - self._retention)
         seen = await self._driver.observe_all()
         # Rows are read after machines: a machine is made after its row, so none is taken for an orphan.
@@ -235,7 +262,10 @@ class Reconciler:
     # --- one round
 
     async def _round(self, instance_id: InstanceId) -> None:
-        row = (await self._store.view()).instances.get(instance_id)
+        state = await self._store.view()
+        row = state.instances.get(instance_id)
+        if row is None or row.is_gone:
+            await self._clear_away(state.kept_disks.get(instance_id))
         if row is None:
             return
         seen = await self._driver.observe(instance_id)
@@ -260,7 +290,7 @@ class Reconciler:
         Raises:
             DriverError: it failed and is worth trying again.
         """
-        is_late = step in _STARTING_UP and self._is_late(row)
+        is_late = (step in _STARTING_UP or row.is_launching) and self._is_late(row)
         try:
             seen = await self._take[step](row)
         except DriverError as error:
@@ -274,20 +304,53 @@ class Reconciler:
                 detail=error.detail or None,
                 instance_id=row.id,
             )
-            return _given_up(step, error)
-        return _taken(step, seen)
+            return _given_up(step, row, error)
+        return _taken(step, row, seen)
 
     async def _make(self, row: Instance) -> Observation:
         seen = await self._driver.ensure(await self._launch_spec(row))
         return await self._driver.start(row.id) if seen.power is Power.STOPPED else seen
 
+    async def _update(self, row: Instance) -> Observation:
+        return await self._driver.update(await self._launch_spec(row))
+
+    async def _rebuild(self, row: Instance) -> Observation:
+        seen = await self._driver.rebuild(await self._launch_spec(row))
+        # If the gateway died after the first time of asking, the machine may have been left down.
+        is_to_run = row.wanted is Wanted.RUNNING and seen.power in (Power.STOPPED, Power.CRASHED)
+        return await self._driver.start(row.id) if is_to_run else seen
+
+    async def _destroy(self, row: Instance) -> Observation:
+        # A machine that came back after its end goes without the disk that was kept of it.
+        has_kept = row.is_gone and row.id in (await self._store.view()).kept_disks
+        return await self._driver.destroy(row.id, keeps_disk=has_kept or keeps_disk(row))
+
+    async def _clear_away(self, disk: KeptDisk | None) -> None:
+        """Remove a disk that was kept and is no longer wanted."""
+        if disk is None or not disk.is_unwanted:
+            return
+        await self._driver.destroy(disk.id)
+
+        def work(tx: Transaction) -> None:
+            tx.drop(disk)
+            tx.drop(TagSet(Resource(disk.account_id, ResourceKind.DISK, disk.id), {}))
+
+        await self._store.transact(work)
+
     async def _launch_spec(self, row: Instance) -> LaunchSpec:
+        order = (await self._store.view()).orders[row.order_id]
+        own, user_data = MachineMaterial(row.id), b""
+        if row.has_user_data or row.has_password:
+            own = await self._store.machine_material(row.id)
+        if row.has_user_data:
+            user_data = own.user_data
+        elif order.has_user_data:
+            user_data = (await self._store.material(row.order_id)).user_data
         state = await self._store.view()
-        order, product, image = state.orders[row.order_id], state.products[row.product_id], state.images[row.image_id]
-        user_data = (await self._store.material(row.order_id)).user_data if order.has_user_data else b""
+        product, image = state.products[row.product_id], state.images[row.image_id]
         return LaunchSpec(
             id=row.id,
-            hostname=f"m{row.id}",
+            hostname=row.hostname,
             image=image.name,
             default_user=image.default_user,
             vcpus=product.vcpus,
@@ -298,6 +361,14 @@ class Reconciler:
             user_data=user_data,
             file_url=order.file_url,
             script_url=order.script_url,
+            generation=row.generation,
+            password=own.password,
+            private_address=row.private_address,
+            hardware_address=hardware_address(row.id),
+            public_addresses=tuple(address.address for address in state.bound_to(row.id)),
+            groups=tuple(state.security_groups[each] for each in row.group_ids if each in state.security_groups),
+            is_source_checked=row.options.is_source_checked,
+            metadata=row.options.metadata,
         )
 
     async def _record(self, acted_on: Instance, move: Move) -> None:
@@ -312,7 +383,7 @@ class Reconciler:
             if after != before:
                 tx.put(after)
                 if after.is_gone:
-                    _close_order(tx, after.order_id, now)
+                    _settle(tx, before, after, now)
             return before, after
 
         change = await self._store.transact(work)
@@ -341,12 +412,12 @@ def _differs(row: Instance, seen: Observation | None) -> bool:
         return not row.is_gone
     if seen.power is Power.UNKNOWN:
         return False
-    is_known = seen.private_address in ("", row.private_address) and seen.public_address in ("", row.public_address)
-    return seen.power is not row.observed or not is_known
+    return seen.power is not row.observed or seen.public_address not in ("", row.public_address)
 
 
-def _asks(row: Instance) -> tuple[Wanted, bool, bool]:
-    return row.wanted, row.is_forced, row.needs_reboot
+def _asks(row: Instance) -> tuple[object, ...]:
+    """Return what a row asks for; where a round has changed it, another is due."""
+    return row.wanted, row.is_forced, row.needs_reboot, row.version, row.applied, row.generation, row.built
 
 
 def _absorbing(seen: Observation) -> Move:
@@ -356,8 +427,10 @@ def _absorbing(seen: Observation) -> Move:
     return move
 
 
-def _taken(step: Step, seen: Observation) -> Move:
+def _taken(step: Step, acted_on: Instance, seen: Observation) -> Move:
     def move(row: Instance, now: datetime) -> Instance:
+        if step in _TAKING_OVER:
+            row = after_work(row, acted_on.version, acted_on.generation)
         if step in _STARTING_UP:
             # It was up, however briefly: what is seen down now has gone down since, and is not to be started again.
             row = absorb(row, Power.STARTING, now)
@@ -368,14 +441,31 @@ def _taken(step: Step, seen: Observation) -> Move:
     return move
 
 
-def _given_up(step: Step, error: DriverError) -> Move:
+def _given_up(step: Step, acted_on: Instance, error: DriverError) -> Move:
     def move(row: Instance, now: datetime) -> Instance:
         if step is Step.REBOOT:
             return after_rebooting(row)
+        if step in _CHANGING:  # the operator has been told; trying for ever would help nobody
+            return after_work(row, acted_on.version, acted_on.generation)
         cause = Cause.NO_CAPACITY if error.code is DriverCode.CAPACITY else Cause.LAUNCH_FAILED
         return after_failure(row, now, cause, str(error))
 
     return move
+
+
+def keeps_disk(row: Instance) -> bool:
+    """Whether the disk of a machine is to outlive it; one that never came up has nothing worth keeping."""
+    return row.options.keeps_disk and not row.has_failed and row.observed not in _WITHOUT_DISK
+
+
+def _settle(tx: Transaction, before: Instance, gone: Instance, now: datetime) -> None:
+    """Write down what follows from a machine's end: its addresses are free, its disk may stay, its order may close."""
+    let_go(tx, gone)
+    # By the row before, as the driver was asked to keep it; what vanished by itself took its disk along.
+    if keeps_disk(before) and not gone.has_failed and gone.cause is not Cause.LOST:
+        size_gib = tx.state.products[gone.product_id].disk_gib
+        tx.put(KeptDisk(gone.id, gone.account_id, gone.zone_id, gone.image_id, size_gib, gone.launched_at))
+    _close_order(tx, gone.order_id, now)
 
 
 def _close_order(tx: Transaction, order_id: OrderId, now: datetime) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -64,6 +65,12 @@ def read_public(material: bytes) -> PublicKey:
         # An imported RSA key is named by the MD5 of its DER. Source: EC2 user guide, "key fingerprints".
         return PublicKey(KeyKind.RSA, _line(key, comment), _hex(hashlib.md5(der, usedforsecurity=False).digest()))
     return PublicKey(KeyKind.ED25519, _line(key, comment), _sha256_of(key))
+
+
+def sealed_for(line: str, secret: bytes) -> bytes:
+    """Return the secret as only the key's private half reads it, by PKCS#1 v1.5; nothing if the key is not RSA."""
+    key = load_ssh_public_key(line.encode()) if line else None
+    return key.encrypt(secret, PKCS1v15()) if isinstance(key, RSAPublicKey) else b""
 
 
 def _load(material: bytes) -> tuple[RSAPublicKey | Ed25519PublicKey, str]:

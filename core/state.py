@@ -5,28 +5,53 @@ Orders that closed long ago are not in it: a store answers for them one by one (
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from core.accounts import Account, ApiKey, Application
+from core.addresses import Address
 from core.catalogue import Image, Product, Region, Zone
+from core.disks import KeptDisk
 from core.ids import (
     AccountId,
+    AddressId,
     ApplicationId,
     ImageId,
     InstanceId,
     KeyPairId,
+    NetworkId,
     OrderId,
     ProductId,
     RegionId,
+    SecurityGroupId,
+    SubnetId,
     ZoneId,
 )
 from core.instances import Instance
 from core.keypairs import KeyPair
+from core.networks import Network, Subnet
 from core.orders import Order
+from core.securitygroups import SecurityGroup
 from core.tags import Resource, TagSet
 
-Record = Account | Application | ApiKey | Region | Zone | Image | Product | KeyPair | Order | Instance | TagSet
+Record = (
+    Account
+    | Application
+    | ApiKey
+    | Region
+    | Zone
+    | Image
+    | Product
+    | KeyPair
+    | Network
+    | Subnet
+    | SecurityGroup
+    | Order
+    | Instance
+    | Address
+    | KeptDisk
+    | TagSet
+)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -48,20 +73,37 @@ class State:
         self.images: dict[ImageId, Image] = {}
         self.products: dict[ProductId, Product] = {}
         self.key_pairs: dict[KeyPairId, KeyPair] = {}
+        self.networks: dict[NetworkId, Network] = {}
+        self.subnets: dict[SubnetId, Subnet] = {}
+        self.security_groups: dict[SecurityGroupId, SecurityGroup] = {}
         self.orders: dict[OrderId, Order] = {}
         self.instances: dict[InstanceId, Instance] = {}
+        self.addresses: dict[AddressId, Address] = {}
+        self.kept_disks: dict[InstanceId, KeptDisk] = {}
         self.tag_sets: dict[Resource, TagSet] = {}
 
+        self.regions_by_name: dict[str, Region] = {}
+        self.zones_in: dict[RegionId, dict[ZoneId, Zone]] = {}
+        self.networks_by_place: dict[tuple[AccountId, RegionId], Network] = {}
+        self.subnets_by_place: dict[tuple[AccountId, ZoneId], Subnet] = {}
+        self.groups_by_name: dict[tuple[NetworkId, str], SecurityGroup] = {}
+        self.security_groups_of: dict[AccountId, dict[SecurityGroupId, SecurityGroup]] = {}
+        self.addresses_of: dict[AccountId, dict[AddressId, Address]] = {}
+        self.addresses_on: dict[InstanceId, tuple[Address, ...]] = {}
+        self.addresses_taken: dict[str, Address] = {}
+        self.kept_disks_of: dict[AccountId, dict[InstanceId, KeptDisk]] = {}
         self.key_pairs_of: dict[AccountId, dict[KeyPairId, KeyPair]] = {}
         self.tag_sets_of: dict[AccountId, dict[Resource, TagSet]] = {}
-        self.key_pairs_by_name: dict[tuple[AccountId, str], KeyPair] = {}
+        self.key_pairs_by_name: dict[tuple[AccountId, RegionId, str], KeyPair] = {}
         self.orders_by_key: dict[str, OrderId] = {}
         self.orders_by_token: dict[tuple[AccountId, str], OrderId] = {}
         self.orders_of: dict[AccountId, dict[OrderId, Order]] = {}
         self.instances_of: dict[AccountId, dict[InstanceId, Instance]] = {}
         self.machines_of: dict[OrderId, dict[InstanceId, Instance]] = {}
         self.occupied: Counter[tuple[ProductId, ZoneId]] = Counter()
+        self.rented: Counter[AccountId] = Counter()
         self.ssh_ports: set[int] = set()
+        self.private_addresses: set[str] = set()
 
         self._tables: dict[type, dict[Any, Any]] = {
             Account: self.accounts,
@@ -72,11 +114,23 @@ class State:
             Image: self.images,
             Product: self.products,
             KeyPair: self.key_pairs,
+            Network: self.networks,
+            Subnet: self.subnets,
+            SecurityGroup: self.security_groups,
             Order: self.orders,
             Instance: self.instances,
+            Address: self.addresses,
+            KeptDisk: self.kept_disks,
             TagSet: self.tag_sets,
         }
         self._index: dict[type, Callable[[Any, Any], None]] = {
+            Region: self._index_region,
+            Zone: self._index_zone,
+            Network: self._index_network,
+            Subnet: self._index_subnet,
+            SecurityGroup: self._index_group,
+            Address: self._index_address,
+            KeptDisk: _owned_in(self.kept_disks_of),
             KeyPair: self._index_key_pair,
             Order: self._index_order,
             Instance: self._index_instance,
@@ -91,6 +145,10 @@ class State:
     def free(self, product: Product, zone_id: ZoneId) -> int:
         """Return how many more machines of the product the zone can hold; below zero if its capacity was cut."""
         return product.capacity.get(zone_id, 0) - self.occupied[product.id, zone_id]
+
+    def bound_to(self, instance_id: InstanceId) -> tuple[Address, ...]:
+        """Return the public addresses bound to a machine, the first bound first; the same object while they stay so."""
+        return self.addresses_on.get(instance_id, ())
 
     def find(self, kind: type, key: object) -> Record | None:
         """Return the record of a kind under its key (`key_of`), or None."""
@@ -113,12 +171,66 @@ class State:
         if before is not None and (index := self._index.get(type(record))) is not None:
             index(before, None)
 
+    def _index_region(self, old: Region | None, new: Region | None) -> None:
+        if old is not None:
+            self.regions_by_name.pop(old.name, None)
+        if new is not None:
+            self.regions_by_name[new.name] = new
+
+    def _index_zone(self, old: Zone | None, new: Zone | None) -> None:
+        # A zone that changes keeps its place among those of its region: bookings go to the first that will do.
+        if old is not None and (new is None or new.region_id != old.region_id):
+            _remove(self.zones_in, old.region_id, old.id)
+        if new is not None:
+            self.zones_in.setdefault(new.region_id, {})[new.id] = new
+
+    def _index_network(self, old: Network | None, new: Network | None) -> None:
+        if old is not None:
+            self.networks_by_place.pop((old.account_id, old.region_id), None)
+        if new is not None:
+            self.networks_by_place[new.account_id, new.region_id] = new
+
+    def _index_subnet(self, old: Subnet | None, new: Subnet | None) -> None:
+        if old is not None:
+            self.subnets_by_place.pop((old.account_id, old.zone_id), None)
+        if new is not None:
+            self.subnets_by_place[new.account_id, new.zone_id] = new
+
+    def _index_group(self, old: SecurityGroup | None, new: SecurityGroup | None) -> None:
+        if old is not None:
+            self.groups_by_name.pop((old.network_id, old.name), None)
+            _remove(self.security_groups_of, old.account_id, old.id)
+        if new is not None:
+            self.groups_by_name[new.network_id, new.name] = new
+            self.security_groups_of.setdefault(new.account_id, {})[new.id] = new
+
+    def _index_address(self, old: Address | None, new: Address | None) -> None:
+        if old is not None:
+            self.addresses_taken.pop(old.address, None)
+            _remove(self.addresses_of, old.account_id, old.id)
+            if old.instance_id is not None:
+                self._index_bound(
+                    old.instance_id, [each for each in self.bound_to(old.instance_id) if each.id != old.id]
+                )
+        if new is not None:
+            self.addresses_taken[new.address] = new
+            self.addresses_of.setdefault(new.account_id, {})[new.id] = new
+            if new.instance_id is not None:
+                self._index_bound(new.instance_id, [*self.bound_to(new.instance_id), new])
+
+    def _index_bound(self, instance_id: InstanceId, addresses: Iterable[Address]) -> None:
+        in_order = tuple(sorted(addresses, key=lambda address: address.association_id or 0))
+        if in_order:
+            self.addresses_on[instance_id] = in_order
+        else:
+            del self.addresses_on[instance_id]
+
     def _index_key_pair(self, old: KeyPair | None, new: KeyPair | None) -> None:
         if old is not None:
-            self.key_pairs_by_name.pop((old.account_id, old.name), None)
+            self.key_pairs_by_name.pop((old.account_id, old.region_id, old.name), None)
             _remove(self.key_pairs_of, old.account_id, old.id)
         if new is not None:
-            self.key_pairs_by_name[new.account_id, new.name] = new
+            self.key_pairs_by_name[new.account_id, new.region_id, new.name] = new
             self.key_pairs_of.setdefault(new.account_id, {})[new.id] = new
 
     def _index_tag_set(self, old: TagSet | None, new: TagSet | None) -> None:
@@ -145,15 +257,32 @@ class State:
         if old is not None and not old.is_gone:
             self.occupied[old.product_id, old.zone_id] -= 1
             self.ssh_ports.discard(old.ssh_port)
+            self.private_addresses.discard(old.private_address)
+            self.rented[old.account_id] -= 1
         if new is not None:
             self.instances_of.setdefault(new.account_id, {})[new.id] = new
             self.machines_of.setdefault(new.order_id, {})[new.id] = new
             if not new.is_gone:
                 self.occupied[new.product_id, new.zone_id] += 1
                 self.ssh_ports.add(new.ssh_port)
+                if new.private_address:
+                    self.private_addresses.add(new.private_address)
+                self.rented[new.account_id] += 1
         elif old is not None:
             _remove(self.instances_of, old.account_id, old.id)
             _remove(self.machines_of, old.order_id, old.id)
+
+
+def _owned_in(index: dict[AccountId, dict[Any, Any]]) -> Callable[[Any, Any], None]:
+    """Return what keeps an index of records by the account that they belong to."""
+
+    def keep(old: Any, new: Any) -> None:
+        if new is not None:
+            index.setdefault(new.account_id, {})[new.id] = new
+        elif old is not None:
+            _remove(index, old.account_id, old.id)
+
+    return keep
 
 
 def _remove(index: dict[K, dict[V, R]], owner: K, key: V) -> None:

@@ -19,6 +19,7 @@ from core.catalogue import (
 )
 from core.ids import ImageId, ProductId, RegionId, ZoneId
 from core.ports import Transaction
+from core.provision import adopt
 
 W = TypeVar("W", Region, Zone, Image, Product)
 
@@ -77,6 +78,7 @@ def stock_up(tx: Transaction, catalogue: Catalogue, now: datetime) -> None:
     zones.retire_the_rest()
     images.retire_the_rest()
     products.retire_the_rest()
+    adopt(tx, now)
 
 
 def _region(entry: RegionEntry, regions: _Shelf[Region]) -> Region:
@@ -84,7 +86,13 @@ def _region(entry: RegionEntry, regions: _Shelf[Region]) -> Region:
 
 
 def _zone(entry: ZoneEntry, zones: _Shelf[Zone], regions: _Shelf[Region]) -> Zone:
-    return Zone(ZoneId(zones.id_for(entry.name)), entry.name, regions[entry.region].id, entry.is_available)
+    return Zone(
+        ZoneId(zones.id_for(entry.name)),
+        entry.name,
+        regions[entry.region].id,
+        entry.is_available,
+        pool=entry.pool,
+    )
 
 
 def _image(entry: ImageEntry, images: _Shelf[Image], now: datetime) -> Image:
@@ -98,6 +106,8 @@ def _image(entry: ImageEntry, images: _Shelf[Image], now: datetime) -> Image:
         platform=entry.platform,
         default_user=entry.default_user,
         created_at=known.created_at if known is not None else now,
+        least_memory_mib=entry.least_memory_mib,
+        least_disk_gib=entry.least_disk_gib,
     )
 
 

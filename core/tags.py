@@ -3,11 +3,13 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 
 from core.errors import InvalidTag, TooManyTags
 from core.ids import AccountId
+from core.kinds import ResourceKind
+
+__all__ = ["ResourceKind"]  # what tags are put on, told by whoever puts them
 
 MOST_TAGS = 50
 KEY_LENGTH, VALUE_LENGTH = 128, 256
@@ -15,15 +17,6 @@ RESERVED_PREFIX = "aws:"
 
 # No XML document could carry them, so one such tag would spoil every answer it is in. Source: XML 1.0, Char.
 _UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-class ResourceKind(StrEnum):
-    """What can be tagged."""
-
-    INSTANCE = "instance"
-    ORDER = "order"
-    IMAGE = "image"
-    KEY_PAIR = "key-pair"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,23 +4,32 @@ from dataclasses import replace
 from decimal import Decimal
 
 from core.accounts import Account, ApiKey, Application, Caller, Protocol
+from core.addresses import Address
 from core.catalogue import Image, Product, Region, Zone
+from core.disks import KeptDisk
 from core.ids import (
     AccountId,
+    AddressId,
     ApiKeyId,
     ApplicationId,
     ImageId,
     InstanceId,
     KeyPairId,
+    NetworkId,
     OrderId,
     ProductId,
     RegionId,
+    RuleId,
+    SecurityGroupId,
+    SubnetId,
     ZoneId,
 )
 from core.instances import Instance, Power, ShutdownBehaviour, State, Wanted
 from core.keypairs import KeyKind, KeyPair
+from core.networks import Network, Subnet, hardware_address
 from core.orders import Order
 from core.ports import LaunchSpec
+from core.securitygroups import Rule, SecurityGroup, Traffic
 from core.state import Record
 from core.tags import Resource, ResourceKind, TagSet
 from tests.clocks import NOON
@@ -114,6 +123,8 @@ def a_launch_spec(id: int = 1, **changes: object) -> LaunchSpec:  # noqa: A002  
         memory_mib=1024,
         disk_gib=10,
         ssh_port=20000 + id,
+        private_address=f"10.1.{id >> 8 & 255}.{id & 255}",
+        hardware_address=hardware_address(InstanceId(id)),
     )
     return replace(spec, **changes)
 
@@ -152,8 +163,39 @@ def an_image(**changes: object) -> Image:
 
 def a_key_pair(**changes: object) -> KeyPair:
     """Return a key pair of the default account."""
-    pair = KeyPair(KeyPairId(1), ACCOUNT, "laptop", KeyKind.ED25519, "print=", "ssh-ed25519 AAAA laptop", NOON)
+    pair = KeyPair(
+        KeyPairId(1), ACCOUNT, RegionId(1), "laptop", KeyKind.ED25519, "print=", "ssh-ed25519 AAAA laptop", NOON
+    )
     return replace(pair, **changes)
+
+
+def a_network(**changes: object) -> Network:
+    """Return the default account's network in the default region."""
+    return replace(Network(NetworkId(1), ACCOUNT, RegionId(1), "10.0.0.0/8", NOON), **changes)
+
+
+def a_subnet(**changes: object) -> Subnet:
+    """Return its subnet in the default zone."""
+    return replace(Subnet(SubnetId(1), ACCOUNT, NetworkId(1), ZoneId(1), "10.1.0.0/16"), **changes)
+
+
+def a_security_group(**changes: object) -> SecurityGroup:
+    """Return the default group of the default network, which lets everyone in by ssh."""
+    ssh = Traffic(is_egress=False, protocol="tcp", first_port=22, last_port=22, block="0.0.0.0/0")
+    group = SecurityGroup(
+        SecurityGroupId(1), ACCOUNT, NetworkId(1), "default", "the default", NOON, (Rule(RuleId(1), ssh, "ssh"),)
+    )
+    return replace(group, **changes)
+
+
+def an_address(**changes: object) -> Address:
+    """Return an address that the default account holds, bound to no machine."""
+    return replace(Address(AddressId(1), ACCOUNT, ZoneId(1), "203.0.113.1", NOON), **changes)
+
+
+def a_kept_disk(**changes: object) -> KeptDisk:
+    """Return the disk of a machine that is gone."""
+    return replace(KeptDisk(InstanceId(9), ACCOUNT, ZoneId(1), ImageId(1), 10, NOON), **changes)
 
 
 def a_tag_set(kind: ResourceKind = ResourceKind.INSTANCE, id: int = 1, **values: str) -> TagSet:  # noqa: A002  it is an id
@@ -172,8 +214,13 @@ def a_world() -> list[Record]:
         an_image(),
         a_product(),
         a_key_pair(),
+        a_network(),
+        a_subnet(),
+        a_security_group(),
         an_order(),
         an_instance(),
+        an_address(),
+        a_kept_disk(),
         a_tag_set(role="web"),
     ]
 

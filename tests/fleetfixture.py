@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from core import booking
 from core.accounts import Caller, Network, Protocol
 from core.administration import Administration, KeyHolder
 from core.booking import PortRange
 from core.catalogue import Catalogue, Gpu, ImageEntry, Product, ProductEntry, RegionEntry, ZoneEntry
 from core.ids import InstanceId
 from core.instances import Cause, Instance, Power, absorb, after_failure
+from core.limits import Limits
 from core.ports import Store, Transaction
 from core.service import Core
 from core.storage.sqlite import open_sqlite
@@ -50,9 +52,9 @@ def attributes(cpu: str, gpu: str, ram: str, speed: str = "50mbps") -> dict[str,
 CATALOGUE = Catalogue(
     regions=[RegionEntry("eu-1", "europe"), RegionEntry("ap-1", "asia-pacific")],
     zones=[
-        ZoneEntry("eu-1a", "eu-1", is_available=True),
-        ZoneEntry("eu-1b", "eu-1", is_available=True),
-        ZoneEntry("ap-1a", "ap-1", is_available=True),
+        ZoneEntry("eu-1a", "eu-1", is_available=True, pool=("203.0.113.0/29",)),
+        ZoneEntry("eu-1b", "eu-1", is_available=True, pool=("203.0.113.8/29",)),
+        ZoneEntry("ap-1a", "ap-1", is_available=True, pool=("203.0.113.16/29",)),
     ],
     images=[
         ImageEntry("debian-12", "Debian 12", "Debian GNU/Linux 12", "x86_64", "linux", "renter"),
@@ -122,6 +124,11 @@ class House:
         await self.store.transact(work)
 
 
+async def nothing_said(_: InstanceId) -> bytes:
+    """Tell of every machine that its console is empty."""
+    return b""
+
+
 @asynccontextmanager
 async def open_house(folder: Path, clock: ManualClock | None = None) -> AsyncIterator[House]:
     """Open the house in a folder, and close it again. What was there before is found again."""
@@ -129,7 +136,8 @@ async def open_house(folder: Path, clock: ManualClock | None = None) -> AsyncIte
     store = await open_sqlite(folder / "onefleet.db", vault, clock)
     try:
         woken: list[InstanceId] = []
-        core = Core(store, vault, clock, PortRange(20_000, 39_999), woken.extend)
+        house = booking.House(PortRange(20_000, 39_999), Limits())
+        core = Core(store, vault, clock, house, wake=woken.extend, console=nothing_said)
         administration = Administration(store, clock)
         await administration.set_catalogue(CATALOGUE)
         if not await administration.keys():

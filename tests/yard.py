@@ -3,17 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
 from core.accounts import Caller, Protocol
 from core.administration import Administration
-from core.booking import PortRange
+from core.booking import House, PortRange
 from core.catalogue import Catalogue, ImageEntry, ProductEntry, RegionEntry, ZoneEntry
 from core.compute.simulated import SimulatedDriver, SimulatedSettings
 from core.ids import InstanceId, OrderId
 from core.instances import Instance
+from core.limits import Limits
 from core.orders import Booking, Order, Status, order_status
 from core.ports import Store
 from core.reconciler import Reconciler
@@ -28,12 +29,13 @@ NEVER = SimulatedSettings(boot_seconds=3600, stop_seconds=3600)
 
 DATABASE = "onefleet.db"
 IMAGE = ImageEntry("debian-12", "Debian 12", "", "x86_64", "linux", "renter")
+OTHER_IMAGE = ImageEntry("ubuntu-24", "Ubuntu 24", "", "x86_64", "linux", "ubuntu")
 ROOM = 20_000
 
 
-def a_catalogue(room: int = ROOM) -> Catalogue:
-    """Return a catalogue with one product in one zone."""
-    product = ProductEntry(
+def a_catalogue() -> Catalogue:
+    """Return a catalogue with a small and a large product in one zone, which has a few public addresses."""
+    small = ProductEntry(
         slug="small",
         title="Small",
         description="",
@@ -47,11 +49,11 @@ def a_catalogue(room: int = ROOM) -> Catalogue:
         gpu=None,
         architecture="x86_64",
         image="debian-12",
-        capacity={"eu-1a": room},
+        capacity={"eu-1a": ROOM},
     )
-    return Catalogue(
-        [RegionEntry("eu-1", "europe")], [ZoneEntry("eu-1a", "eu-1", is_available=True)], [IMAGE], [product]
-    )
+    large = replace(small, slug="large", instance_type="large", vcpus=2, memory_mib=2048, disk_gib=20)
+    zone = ZoneEntry("eu-1a", "eu-1", is_available=True, pool=("203.0.113.0/29",))
+    return Catalogue([RegionEntry("eu-1", "europe")], [zone], [IMAGE, OTHER_IMAGE], [small, large])
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class Yard:
     path: Path
 
     async def book(self, machines: int = 1, **options: object) -> list[InstanceId]:
-        """Book machines in one order and return their ids."""
-        (product,) = (await self.state()).products
+        """Book small machines in one order and return their ids."""
+        product = next(iter((await self.state()).products))
         placed = await self.core.book(self.caller, Booking(product, machines, machines, **options))
         return [instance.id for instance in placed.instances]
 
@@ -139,7 +141,7 @@ async def open_yard(
     clock: ManualClock | None = None,
     driver: SimulatedDriver | None = None,
     is_running: bool = True,
-    room: int = ROOM,
+    limits: Limits = Limits(),  # noqa: B008  it is frozen
     **options: object,
 ) -> AsyncIterator[Yard]:
     """Open everything in the data directory, and close it again; the reconciler works meanwhile, unless told not to."""
@@ -149,8 +151,9 @@ async def open_yard(
     store = await open_sqlite(data_dir / DATABASE, vault, clock)
     await store.material(OrderId(0))  # a first read later would miss the file while it is `unwritable`
     reconciler = Reconciler(store, driver, clock, **options)
-    core = Core(store, vault, clock, PortRange(20_000, 60_000), reconciler.wake)
-    caller = await _caller(Administration(store, clock), a_catalogue(room))
+    house = House(PortRange(20_000, 60_000), limits)
+    core = Core(store, vault, clock, house, wake=reconciler.wake, console=driver.console_log)
+    caller = await _caller(Administration(store, clock), a_catalogue())
     try:
         async with running(reconciler) if is_running else nullcontext():
             yield Yard(store, driver, clock, reconciler, core, caller, data_dir / DATABASE)

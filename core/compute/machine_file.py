@@ -8,27 +8,50 @@ is lost with the power of its host is no more than true to life.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import orjson
 
 from core.ids import InstanceId
 from core.instances import Power
 from core.ports import DriverCode, DriverError
 
-_SCHEMA = """CREATE TABLE IF NOT EXISTS machines (
-    id INTEGER PRIMARY KEY, power TEXT NOT NULL, ssh_port INTEGER NOT NULL, reboots INTEGER NOT NULL
-) STRICT"""
+_SCHEMA = "CREATE TABLE IF NOT EXISTS simulated (id INTEGER PRIMARY KEY, document TEXT NOT NULL) STRICT"
 _PRAGMAS = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = OFF")
+
+# The file of the first version had a table of another form.
+_HAS_OLD = "SELECT 1 FROM sqlite_master WHERE name = 'machines'"
+_MOVE_OLD = (
+    """INSERT OR IGNORE INTO simulated SELECT id,
+    json_object('id', id, 'power', power, 'ssh_port', ssh_port, 'reboots', reboots) FROM machines""",
+    "DROP TABLE machines",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A simulated machine. `reboots` counts what an observation does not show."""
+    """A simulated machine: how it stands, what it was told to be, and what it wrote to its console.
+
+    `firewall` are the rules of its groups in words. `started_at` are seconds since the epoch, 0 while it is down. One
+    that is absent is a disk that was kept.
+    """
 
     id: InstanceId
     power: Power
     ssh_port: int
     reboots: int = 0
+    hostname: str = ""
+    image: str = ""
+    vcpus: int = 1
+    memory_mib: int = 0
+    disk_gib: int = 0
+    generation: int = 0
+    private_address: str = ""
+    public_addresses: tuple[str, ...] = ()
+    firewall: tuple[str, ...] = ()
+    started_at: float = 0.0
+    console: str = ""
 
 
 class MachineFile:
@@ -45,8 +68,11 @@ class MachineFile:
             self._db = sqlite3.connect(self._path, isolation_level=None, timeout=0)
             for statement in (*_PRAGMAS, _SCHEMA):
                 self._db.execute(statement)
-            rows = self._db.execute("SELECT id, power, ssh_port, reboots FROM machines").fetchall()
-        return [Machine(InstanceId(id_), Power(power), ssh_port, reboots) for id_, power, ssh_port, reboots in rows]
+            if self._db.execute(_HAS_OLD).fetchone():
+                for statement in ("BEGIN", *_MOVE_OLD, "COMMIT"):
+                    self._db.execute(statement)
+            rows = self._db.execute("SELECT document FROM simulated").fetchall()
+        return [_machine(document) for (document,) in rows]
 
     def close(self) -> None:
         """Let go of the file."""
@@ -55,18 +81,26 @@ class MachineFile:
 
     def put(self, machine: Machine) -> None:
         """Write a machine's row, in place of the one it has."""
-        row = (machine.id, machine.power.value, machine.ssh_port, machine.reboots)
-        self._write("INSERT OR REPLACE INTO machines VALUES (?, ?, ?, ?)", row)
+        self._write(
+            "INSERT OR REPLACE INTO simulated VALUES (?, ?)", (machine.id, orjson.dumps(asdict(machine)).decode())
+        )
 
     def drop(self, instance_id: InstanceId) -> None:
         """Remove a machine's row, if it has one."""
-        self._write("DELETE FROM machines WHERE id = ?", (instance_id,))
+        self._write("DELETE FROM simulated WHERE id = ?", (instance_id,))
 
     def _write(self, statement: str, values: Sequence[object]) -> None:
         with _refusing():
             if self._db is None:
                 raise sqlite3.ProgrammingError("the file is not open")
             self._db.execute(statement, tuple(values))
+
+
+def _machine(document: str) -> Machine:
+    fields = orjson.loads(document)
+    for name in ("public_addresses", "firewall"):
+        fields[name] = tuple(fields.get(name, ()))
+    return Machine(**{**fields, "power": Power(fields["power"])})
 
 
 @contextmanager

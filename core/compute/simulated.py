@@ -5,11 +5,14 @@ All machines are in memory, and each change is written through to `MachineFile` 
 
 import asyncio
 import random
+import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, ip_address
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from math import cos, sin
 from pathlib import Path
 
 import structlog
@@ -18,10 +21,11 @@ from core.compute.machine_file import Machine, MachineFile
 from core.compute.settings import DURATION, SHARE, check
 from core.ids import InstanceId
 from core.instances import Power
-from core.ports import DriverCode, DriverError, LaunchSpec, Observation
+from core.ports import DriverCode, DriverError, LaunchSpec, Observation, Sample
+from core.securitygroups import spelled
 
 FILE_NAME = "simulated.db"
-VERBS = ("ensure", "start", "stop", "reboot", "destroy")
+VERBS = ("ensure", "start", "stop", "reboot", "update", "rebuild", "destroy")
 
 _WRITE_AGAIN_SECONDS = 1.0
 
@@ -29,8 +33,7 @@ _DOWN = frozenset({Power.STOPPED, Power.CRASHED})
 _UP = frozenset({Power.STARTING, Power.RUNNING})
 _PUBLIC = _UP | {Power.STOPPING}
 
-_NET = int(IPv4Address("10.0.0.0"))
-_NET_HOSTS = 2**24 - 2
+_CONSOLE_LIMIT = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class SimulatedDriver:
         self._public_address = ssh_host if _is_address(ssh_host) else ""
         self._passing = {Power.STARTING: settings.boot_seconds, Power.STOPPING: settings.stop_seconds}
         self._machines: dict[InstanceId, Machine] = {}
+        self._disks: dict[InstanceId, Machine] = {}
         self._seen: dict[InstanceId, Observation] = {}
         self._timers: dict[InstanceId, asyncio.TimerHandle] = {}
         self._events: asyncio.Queue[InstanceId] = asyncio.Queue()
@@ -103,7 +107,10 @@ class SimulatedDriver:
             DriverError: UNAVAILABLE, if the file cannot be used.
         """
         for machine in self._file.open():
-            self._hold(machine)
+            if machine.power is Power.ABSENT:
+                self._disks[machine.id] = machine
+            else:
+                self._hold(machine)
 
     async def close(self) -> None:
         """See `ComputeDriver.close`."""
@@ -136,7 +143,11 @@ class SimulatedDriver:
             if spec.id not in self._machines:
                 if self._chance() < self._settings.failure_rate:
                     raise DriverError(DriverCode.INTERNAL, "The simulated backend refused this launch by chance.")
-                self._keep(Machine(spec.id, Power.STOPPED, spec.ssh_port))
+                disk = self._disks.get(spec.id)
+                made = _as_told(disk or Machine(spec.id, Power.STOPPED, spec.ssh_port), spec)
+                self._keep(
+                    _saying(replace(made, power=Power.STOPPED, generation=spec.generation), f"{spec.image} installed")
+                )
         return self._sight(spec.id)
 
     async def start(self, instance_id: InstanceId) -> Observation:
@@ -159,20 +170,57 @@ class SimulatedDriver:
         with self._answering("reboot"):
             machine = self._machines.get(instance_id)
             if machine is not None and machine.power is Power.RUNNING:
-                self._keep(replace(machine, reboots=machine.reboots + 1))
+                self._keep(_saying(replace(machine, reboots=machine.reboots + 1), "rebooted"))
         return self._sight(instance_id)
 
-    async def destroy(self, instance_id: InstanceId) -> Observation:
+    async def update(self, spec: LaunchSpec) -> Observation:
+        """See `ComputeDriver.update`."""
+        with self._answering("update"):
+            if (machine := self._machines.get(spec.id)) is not None:
+                self._keep(_as_told(machine, spec))
+        return self._sight(spec.id)
+
+    async def rebuild(self, spec: LaunchSpec) -> Observation:
+        """See `ComputeDriver.rebuild`."""
+        with self._answering("rebuild"):
+            machine = self._machines.get(spec.id)
+            if machine is not None and machine.generation != spec.generation:
+                down = _as_told(replace(machine, power=Power.STOPPED), spec)
+                rebuilt = _saying(replace(down, generation=spec.generation), f"{spec.image} installed anew")
+                self._keep(self._arrived(rebuilt, Power.STARTING) if machine.power in _UP else rebuilt)
+        return self._sight(spec.id)
+
+    async def destroy(self, instance_id: InstanceId, *, keeps_disk: bool = False) -> Observation:
         """See `ComputeDriver.destroy`."""
         with self._answering("destroy"):
-            self._remove(instance_id)
+            machine = self._machines.get(instance_id)
+            if not keeps_disk:
+                self._remove(instance_id)
+            elif machine is not None:
+                self._put_away(machine)
         return self._sight(instance_id)
+
+    async def console_log(self, instance_id: InstanceId) -> bytes:
+        """See `ComputeDriver.console_log`. A simulated machine tells there what became of it."""
+        with self._answering("console_log"):
+            machine = self._machines.get(instance_id)
+            return machine.console.encode() if machine is not None else b""
+
+    async def samples(self) -> Sequence[Sample]:
+        """See `ComputeDriver.samples`. Simulated machines are busier by turns, each in its own rhythm."""
+        with self._answering("samples"):
+            now = time.time()
+            return [_usage(machine, now) for machine in self._machines.values() if machine.power is Power.RUNNING]
 
     # --- for tests and demonstrations
 
     def machine(self, instance_id: InstanceId) -> Machine | None:
         """Return a machine as it is, silent backend or not; None if there is none."""
         return self._machines.get(instance_id)
+
+    def disk(self, instance_id: InstanceId) -> Machine | None:
+        """Return a machine of which the disk alone was kept, as it was when it ended; None if there is none."""
+        return self._disks.get(instance_id)
 
     def fail_next(self, verb: str, code: DriverCode, *, times: int = 1) -> None:
         """Refuse the next calls of a verb. With TIMEOUT they do what was asked and only the answer is lost.
@@ -222,11 +270,15 @@ class SimulatedDriver:
     def _move(self, instance_id: InstanceId, from_: frozenset[Power], to: Power) -> None:
         """Take the machine to a power if it is in one of these; a passage that takes no time is over at once."""
         machine = self._machines.get(instance_id)
-        if machine is None or machine.power not in from_:
-            return
+        if machine is not None and machine.power in from_:
+            self._keep(self._arrived(machine, to))
+
+    def _arrived(self, machine: Machine, to: Power) -> Machine:
+        """Return the machine at a power, or where that passes to if it takes no time."""
         if self._passing.get(to) == 0:
             to = self._end_of(to)
-        self._keep(replace(machine, power=to))
+        started_at = time.time() if to is Power.RUNNING else 0.0
+        return _saying(replace(machine, power=to, started_at=started_at), to.value)
 
     def _end_of(self, passage: Power) -> Power:
         if passage is Power.STOPPING:
@@ -247,7 +299,7 @@ class SimulatedDriver:
         self._seen[machine.id] = Observation(
             machine.id,
             machine.power,
-            private_address=str(IPv4Address(_NET + 1 + (machine.id - 1) % _NET_HOSTS)),
+            private_address=machine.private_address,
             public_address=self._public_address if machine.power in _PUBLIC else "",
         )
         self._cancel_timer(machine.id)
@@ -265,8 +317,19 @@ class SimulatedDriver:
             self._log.warning("%s", error, instance_id=instance_id, detail=error.detail)
             self._arrive_in(_WRITE_AGAIN_SECONDS, instance_id)
 
+    def _put_away(self, machine: Machine) -> None:
+        """Leave only the disk of a machine."""
+        disk = replace(machine, power=Power.ABSENT)
+        self._file.put(disk)
+        self._forget(machine.id)
+        self._disks[machine.id] = disk
+
     def _remove(self, instance_id: InstanceId) -> None:
         self._file.drop(instance_id)
+        self._forget(instance_id)
+        self._disks.pop(instance_id, None)
+
+    def _forget(self, instance_id: InstanceId) -> None:
         self._cancel_timer(instance_id)
         self._machines.pop(instance_id, None)
         self._seen.pop(instance_id, None)
@@ -274,6 +337,42 @@ class SimulatedDriver:
     def _cancel_timer(self, instance_id: InstanceId) -> None:
         if (timer := self._timers.pop(instance_id, None)) is not None:
             timer.cancel()
+
+
+def _as_told(machine: Machine, spec: LaunchSpec) -> Machine:
+    """Return the machine as the spec says; its size only while it is down."""
+    told = replace(
+        machine,
+        hostname=spec.hostname,
+        image=spec.image,
+        private_address=spec.private_address,
+        public_addresses=spec.public_addresses,
+        firewall=tuple(spelled(rule.traffic) for group in spec.groups for rule in group.rules),
+    )
+    if machine.power in _PUBLIC:
+        return told
+    return replace(told, vcpus=spec.vcpus, memory_mib=spec.memory_mib, disk_gib=spec.disk_gib)
+
+
+def _saying(machine: Machine, text: str) -> Machine:
+    """Return the machine with one more line on its console."""
+    line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {machine.hostname}: {text}\r\n"
+    return replace(machine, console=(machine.console + line)[-_CONSOLE_LIMIT:])
+
+
+def _usage(machine: Machine, now: float) -> Sample:
+    up, turns = max(0.0, now - machine.started_at), 600 + machine.id % 60
+    # The integral of a load that swings between a tenth and three tenths.
+    work = 0.2 * up + 0.1 * turns * (1 - cos(up / turns))
+    return Sample(
+        machine.id,
+        cpu_seconds=work * machine.vcpus,
+        memory_used_mib=machine.memory_mib * (0.4 + 0.1 * sin(up / turns)),
+        disk_read_bytes=int(work * 200_000),
+        disk_written_bytes=int(work * 500_000),
+        received_bytes=int(work * 1_000_000),
+        sent_bytes=int(work * 300_000),
+    )
 
 
 def _is_address(host: str) -> bool:

@@ -2,15 +2,24 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from core.ports import LaunchMaterial
+from core.ports import LaunchMaterial, MachineMaterial
 from core.state import Record, State, key_of
 from core.storage.rows import Codec, Row, Table
 from core.tags import TagSet
 
 Key = tuple[type, object]
 Statement = tuple[str, list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """How each secret column is written and read."""
+
+    private_key: Codec
+    password: Codec
 
 
 class Changes:
@@ -20,6 +29,7 @@ class Changes:
         self.state = head
         self.records: dict[Key, Record | None] = {}
         self.materials: list[LaunchMaterial] = []
+        self.machine_materials: list[MachineMaterial] = []
         self.sequences: set[str] = set()
         self._sequences = sequences
         self._undo: list[tuple[Record, Record | None]] = []
@@ -27,7 +37,7 @@ class Changes:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.records or self.materials or self.sequences)
+        return not (self.records or self.materials or self.machine_materials or self.sequences)
 
     def put(self, record: Record) -> None:
         """See `Transaction.put`."""
@@ -46,6 +56,10 @@ class Changes:
         """See `Transaction.put_material`."""
         self.materials.append(material)
 
+    def put_machine_material(self, material: MachineMaterial) -> None:
+        """See `Transaction.put_machine_material`."""
+        self.machine_materials.append(material)
+
     def next_id(self, kind: type) -> int:
         """See `Transaction.next_id`."""
         name = kind.__name__
@@ -60,7 +74,7 @@ class Changes:
                 self.state.put(before)
             else:
                 self.state.drop(record)
-        for gathered in (self.records, self.materials, self.sequences, self._undo):
+        for gathered in (self.records, self.materials, self.machine_materials, self.sequences, self._undo):
             gathered.clear()
 
 
@@ -68,7 +82,7 @@ def statements_for(
     batch: Sequence[Changes],
     committed: State,
     tables: Mapping[type, Table],
-    seal: Codec,
+    seals: Seals,
     sequences: Mapping[str, int],
 ) -> Sequence[Statement]:
     """Return what to execute to make all changes durable, removals first; of each record only its last version."""
@@ -85,7 +99,7 @@ def statements_for(
         if upserts[kind]
     )
     statements.extend(_tag_statements(tags))
-    statements.extend(_material_statements(batch, seal))
+    statements.extend(_material_statements(batch, seals))
     if advanced := {name for changes in batch for name in changes.sequences}:
         sql = "INSERT OR REPLACE INTO sequences (name, value) VALUES (?, ?)"
         statements.append((sql, [(name, sequences[name]) for name in advanced]))
@@ -120,9 +134,16 @@ def _tag_statements(tags: Sequence[TagSet]) -> Iterable[Statement]:
         yield "INSERT INTO tags (account_id, kind, resource_id, key, value) VALUES (?, ?, ?, ?, ?)", rows
 
 
-def _material_statements(batch: Sequence[Changes], seal: Codec) -> Iterable[Statement]:
+def _material_statements(batch: Sequence[Changes], seals: Seals) -> Iterable[Statement]:
+    own: list[Row] = [
+        (material.instance_id, material.user_data, seals.password.write(material.password))
+        for changes in batch
+        for material in changes.machine_materials
+    ]
+    if own:
+        yield "INSERT OR REPLACE INTO instance_materials (instance_id, user_data, password) VALUES (?, ?, ?)", own
     rows: list[Row] = [
-        (material.order_id, material.user_data, seal.write(material.private_key))
+        (material.order_id, material.user_data, seals.private_key.write(material.private_key))
         for changes in batch
         for material in changes.materials
     ]

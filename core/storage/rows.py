@@ -5,17 +5,32 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_network
 from operator import attrgetter
 from typing import Any
 
 import orjson
 
-from core.accounts import Account, ApiKey, Application, Network, Protocol
+from core import accounts
+from core.accounts import Account, ApiKey, Application, Protocol
+from core.addresses import Address
 from core.catalogue import Gpu, Image, Product, Region, Zone
-from core.instances import Cause, Instance, Power, ShutdownBehaviour, Wanted
+from core.disks import KeptDisk
+from core.instances import (
+    STANDARD_OPTIONS,
+    Cause,
+    Instance,
+    MetadataService,
+    Options,
+    Power,
+    ShutdownBehaviour,
+    Wanted,
+)
 from core.keypairs import KeyKind, KeyPair
+from core.networks import Network, Subnet
 from core.orders import Order
+from core.securitygroups import Rule, SecurityGroup, Traffic
 from core.vault import Vault
 
 Row = Sequence[Any]
@@ -49,12 +64,46 @@ def _json(read: Callable[[Any], Any], write: Callable[[Any], Any] = dict) -> Cod
     return Codec(lambda value: orjson.dumps(write(value)).decode(), lambda text: read(orjson.loads(text)))
 
 
-def _write_networks(networks: tuple[Network, ...]) -> str:
+def _write_networks(networks: tuple[accounts.Network, ...]) -> str:
     return " ".join(map(str, networks))
 
 
-def _read_networks(text: str) -> tuple[Network, ...]:
+def _read_networks(text: str) -> tuple[accounts.Network, ...]:
     return tuple(map(ip_network, text.split()))
+
+
+def _read_words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+@lru_cache(maxsize=4096)  # most machines are in the same group
+def _write_numbers(numbers: tuple[int, ...]) -> str:
+    return " ".join(map(str, numbers))
+
+
+@lru_cache(maxsize=4096)
+def _read_numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split()))
+
+
+def _write_options(options: Options) -> str:
+    return "" if options is STANDARD_OPTIONS else orjson.dumps(asdict(options)).decode()
+
+
+@lru_cache(maxsize=4096)
+def _read_options(text: str) -> Options:
+    if not text:
+        return STANDARD_OPTIONS
+    fields_ = orjson.loads(text)
+    return Options(**{**fields_, "metadata": MetadataService(**fields_["metadata"])})
+
+
+def _write_rules(rules: tuple[Rule, ...]) -> str:
+    return orjson.dumps([asdict(rule) for rule in rules]).decode()
+
+
+def _read_rules(text: str) -> tuple[Rule, ...]:
+    return tuple(Rule(**{**rule, "traffic": Traffic(**rule["traffic"])}) for rule in orjson.loads(text))
 
 
 def _read_capacity(counts: Mapping[str, int]) -> dict[int, int]:
@@ -73,6 +122,7 @@ def sealed(vault: Vault, purpose: str) -> Codec:
 _MOMENT = Codec(to_micros, from_micros)
 _BOOLEAN = Codec(int, bool)
 _MONEY = Codec(str, Decimal)
+_WORDS = Codec(" ".join, _read_words)
 
 
 class Table:
@@ -126,7 +176,7 @@ def tables(vault: Vault) -> Sequence[Table]:
             {"secret_key": sealed(vault, "api_keys.secret_key"), "created_at": _MOMENT, "is_enabled": _BOOLEAN},
         ),
         Table(Region, "regions", {"is_retired": _BOOLEAN}),
-        Table(Zone, "zones", {"is_available": _BOOLEAN, "is_retired": _BOOLEAN}),
+        Table(Zone, "zones", {"is_available": _BOOLEAN, "is_retired": _BOOLEAN, "pool": _WORDS}),
         Table(Image, "images", {"created_at": _MOMENT, "is_retired": _BOOLEAN}),
         Table(
             Product,
@@ -140,6 +190,13 @@ def tables(vault: Vault) -> Sequence[Table]:
             },
         ),
         Table(KeyPair, "key_pairs", {"kind": _enum(KeyKind), "created_at": _MOMENT}),
+        Table(Network, "networks", {"created_at": _MOMENT}),
+        Table(Subnet, "subnets", {}),
+        Table(
+            SecurityGroup,
+            "security_groups",
+            {"created_at": _MOMENT, "rules": Codec(_write_rules, _read_rules)},
+        ),
         Table(
             Order,
             "orders",
@@ -168,6 +225,13 @@ def tables(vault: Vault) -> Sequence[Table]:
                 "changed_at": _MOMENT,
                 "ended_at": _MOMENT,
                 "terminated_at": _MOMENT,
+                "group_ids": Codec(_write_numbers, _read_numbers),
+                "options": Codec(_write_options, _read_options),
+                "earlier_cost": _MONEY,
+                "has_user_data": _BOOLEAN,
+                "has_password": _BOOLEAN,
             },
         ),
+        Table(Address, "addresses", {"created_at": _MOMENT, "goes_with_machine": _BOOLEAN}),
+        Table(KeptDisk, "kept_disks", {"created_at": _MOMENT, "is_unwanted": _BOOLEAN}),
     )

@@ -14,7 +14,7 @@ import errno
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,12 +25,13 @@ import structlog
 
 from core.clock import Clock
 from core.errors import StoreUnavailable
-from core.ids import AccountId, OrderId
+from core.ids import AccountId, InstanceId, OrderId
 from core.instances import Instance
+from core.kinds import OF_A_MACHINE
 from core.orders import Order
-from core.ports import ArchivedOrder, LaunchMaterial, Transaction
+from core.ports import ArchivedOrder, LaunchMaterial, MachineMaterial, Transaction
 from core.state import Record, State, key_of
-from core.storage.changes import Changes, Key, statements_for
+from core.storage.changes import Changes, Key, Seals, statements_for
 from core.storage.migrate import IncompatibleDatabase, check_ours, migrate
 from core.storage.nonces import NonceLog
 from core.storage.rows import Row, Table, sealed, tables, to_micros
@@ -70,7 +71,7 @@ class SqliteStore:
         self._files = (path, Path(f"{path.resolve()}-wal"))
         self._identities = [_identity(file) for file in self._files]
         self._tables: dict[type, Table] = {table.kind: table for table in tables(vault)}
-        self._seal = sealed(vault, "order_materials.private_key")
+        self._seals = Seals(sealed(vault, "order_materials.private_key"), sealed(vault, "instance_materials.password"))
         self._committed, self._head = State(), State()
         self._sequences: dict[str, int] = {}
         self._queue: list[Pending] = []
@@ -106,7 +107,16 @@ class SqliteStore:
         if not rows:
             return LaunchMaterial(order_id)
         user_data, private_key = rows[0]
-        return LaunchMaterial(order_id, user_data, self._seal.read(private_key))
+        return LaunchMaterial(order_id, user_data, self._seals.private_key.read(private_key))
+
+    async def machine_material(self, instance_id: InstanceId) -> MachineMaterial:
+        """See `Store.machine_material`."""
+        query = "SELECT user_data, password FROM instance_materials WHERE instance_id = ?"
+        rows = await self._read(query, (instance_id,))
+        if not rows:
+            return MachineMaterial(instance_id)
+        user_data, password = rows[0]
+        return MachineMaterial(instance_id, user_data, self._seals.password.read(password))
 
     async def archived_order(self, order_id: OrderId) -> ArchivedOrder | None:
         """See `Store.archived_order`."""
@@ -126,7 +136,7 @@ class SqliteStore:
         old = [order for order in state.orders.values() if order.closed_at and order.closed_at < closed_before]
         busy = {key for changes, _ in (*self._in_work, *self._queue) for key in changes.records}
         for order in old:
-            leaving = _with_tags(order, list(state.machines_of.get(order.id, {}).values()))
+            leaving = _with_tags(order, list(state.machines_of.get(order.id, {}).values()), state.kept_disks)
             if busy.isdisjoint((type(record), key_of(record)) for record in leaving):
                 self._forget(leaving)
                 count += 1
@@ -192,9 +202,12 @@ class SqliteStore:
         query = "SELECT account_id, kind, resource_id, key, value FROM tags"
         for account_id, kind, resource_id, key, value in await self._writer.execute_fetchall(query):
             values[Resource(AccountId(account_id), _kind_of(kind), resource_id)][key] = value
-        live: dict[ResourceKind, Mapping[Any, Record]] = {
-            ResourceKind.INSTANCE: self._head.instances,
-            ResourceKind.ORDER: self._head.orders,
+        head = self._head
+        live: dict[ResourceKind, Container[int]] = {
+            ResourceKind.INSTANCE: head.instances.keys(),
+            ResourceKind.INTERFACE: head.instances.keys(),
+            ResourceKind.DISK: head.instances.keys() | head.kept_disks.keys(),
+            ResourceKind.ORDER: head.orders.keys(),
         }
         for resource, tags in values.items():
             if resource.kind not in live or resource.id in live[resource.kind]:
@@ -326,7 +339,7 @@ class SqliteStore:
     async def _commit(self, batch: Sequence[Pending]) -> None:
         """Write all changes in one transaction and return when it is durable."""
         statements = statements_for(
-            [changes for changes, _ in batch], self._committed, self._tables, self._seal, self._sequences
+            [changes for changes, _ in batch], self._committed, self._tables, self._seals, self._sequences
         )
         if not statements:
             return
@@ -353,9 +366,14 @@ class SqliteStore:
                 raise OSError(f"{file} was replaced while in use; restart onefleet")
 
 
-def _with_tags(order: Order, machines: Sequence[Instance]) -> Sequence[Record]:
-    """Return the records of an order: its machines, itself, and the tags of all of them."""
-    resources = [Resource(order.account_id, ResourceKind.INSTANCE, machine.id) for machine in machines]
+def _with_tags(order: Order, machines: Sequence[Instance], kept: Container[InstanceId]) -> Sequence[Record]:
+    """Return the records of an order: its machines, itself, and the tags of all of them but of disks that are kept."""
+    resources = [
+        Resource(order.account_id, kind, machine.id)
+        for machine in machines
+        for kind in OF_A_MACHINE
+        if kind is not ResourceKind.DISK or machine.id not in kept
+    ]
     resources.append(Resource(order.account_id, ResourceKind.ORDER, order.id))
     return [*machines, order, *(TagSet(resource, {}) for resource in resources)]
 

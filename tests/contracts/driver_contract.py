@@ -6,18 +6,36 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import fields, replace
 
 import pytest
 
 from core.compute.drivers import DRIVERS
 from core.ids import InstanceId
 from core.instances import Power
-from core.ports import ComputeDriver, Observation
-from tests.builders import a_launch_spec
+from core.ports import ComputeDriver, Observation, Sample
+from tests.builders import a_launch_spec, a_security_group
 
 DriverFactory = Callable[[], Awaitable[ComputeDriver]]
 
 ONE, TWO, THREE = InstanceId(1), InstanceId(2), InstanceId(3)
+
+CONSOLE_LIMIT_BYTES = 64 * 1024
+COUNTERS = [field.name for field in fields(Sample) if field.name not in {"id", "memory_used_mib"}]
+
+# The first machine under another name, larger, and reachable by other ways; and with a new disk besides.
+CHANGED = a_launch_spec(
+    ONE,
+    hostname="renamed",
+    vcpus=2,
+    memory_mib=2048,
+    disk_gib=20,
+    password="fresh",
+    public_addresses=("203.0.113.1",),
+    groups=(a_security_group(),),
+    is_source_checked=False,
+)
+REBUILT = replace(CHANGED, generation=1)
 
 _COMING_UP = {Power.STARTING, Power.RUNNING}
 _GOING_DOWN = {Power.STOPPING, Power.STOPPED}
@@ -70,10 +88,11 @@ class DriverContract:
 
     # --- starting
 
-    async def test_a_started_machine_comes_up_with_an_address(self, driver):
+    async def test_a_started_machine_comes_up_with_the_address_that_it_was_given(self, driver):
         await self.stopped(driver, ONE)
         assert (await driver.start(ONE)).power in _COMING_UP
-        assert (await self.reach(driver, ONE, Power.RUNNING)).private_address
+        seen = await self.reach(driver, ONE, Power.RUNNING)
+        assert seen.private_address == a_launch_spec(ONE).private_address
 
     async def test_starting_twice_is_as_good_as_once(self, driver):
         await self.stopped(driver, ONE)
@@ -155,7 +174,131 @@ class DriverContract:
         assert await driver.stop(ONE, force=False) == absent
         assert await driver.stop(ONE, force=True) == absent
         assert await driver.reboot(ONE) == absent
+        assert await driver.update(CHANGED) == absent
+        assert await driver.rebuild(REBUILT) == absent
+        assert await driver.destroy(ONE, keeps_disk=True) == absent
         assert await driver.destroy(ONE) == absent
+
+    # --- changing
+
+    async def test_a_running_machine_that_is_changed_goes_on_running(self, driver):
+        before = await self.running(driver, ONE)
+        assert (await driver.update(CHANGED)).power is Power.RUNNING
+        assert await driver.observe(ONE) == before
+
+    async def test_a_stopped_machine_that_is_changed_stays_stopped_and_can_be_started(self, driver):
+        await self.stopped(driver, ONE)
+        assert (await driver.update(CHANGED)).power is Power.STOPPED
+        await driver.start(ONE)
+        await self.reach(driver, ONE, Power.RUNNING)
+
+    async def test_a_machine_that_was_changed_while_it_ran_can_be_started_again(self, driver):
+        await self.running(driver, ONE)
+        await driver.update(CHANGED)
+        await driver.stop(ONE, force=True)
+        await self.reach(driver, ONE, Power.STOPPED)
+        await driver.update(CHANGED)
+        await driver.start(ONE)
+        await self.reach(driver, ONE, Power.RUNNING)
+
+    async def test_changing_again_changes_nothing(self, driver):
+        await self.running(driver, ONE)
+        before = await driver.update(CHANGED)
+        assert await driver.update(CHANGED) == before
+
+    async def test_a_change_of_one_machine_does_not_touch_another(self, driver):
+        await self.stopped(driver, ONE)
+        before = await self.running(driver, TWO)
+        await driver.update(CHANGED)
+        await driver.rebuild(REBUILT)
+        assert await driver.observe(TWO) == before
+
+    # --- giving it a new disk
+
+    async def test_a_stopped_machine_that_is_rebuilt_stays_stopped_and_can_be_started(self, driver):
+        await self.stopped(driver, ONE)
+        await driver.rebuild(REBUILT)
+        await self.reach(driver, ONE, Power.STOPPED)
+        await driver.start(ONE)
+        await self.reach(driver, ONE, Power.RUNNING)
+
+    async def test_a_running_machine_that_is_rebuilt_comes_up_again_under_its_address(self, driver):
+        before = await self.running(driver, ONE)
+        await driver.rebuild(REBUILT)
+        assert (await self.reach(driver, ONE, Power.RUNNING)).private_address == before.private_address
+
+    async def test_rebuilding_again_for_the_same_generation_changes_nothing(self, driver):
+        await self.running(driver, ONE)
+        await driver.rebuild(REBUILT)
+        before = await self.reach(driver, ONE, Power.RUNNING)
+        assert await driver.rebuild(REBUILT) == before
+        assert await driver.observe(ONE) == before
+
+    async def test_a_machine_is_not_rebuilt_for_the_generation_that_it_was_made_for(self, driver):
+        before = await self.running(driver, ONE)
+        assert await driver.rebuild(a_launch_spec(ONE)) == before
+
+    async def test_a_rebuild_is_remembered_when_the_driver_is_opened_anew(self, driver_factory):
+        first = await driver_factory()
+        await self.running(first, ONE)
+        await first.rebuild(REBUILT)
+        before = await self.reach(first, ONE, Power.RUNNING)
+        await first.close()
+        assert await (await driver_factory()).rebuild(REBUILT) == before
+
+    # --- keeping the disk of what is destroyed
+
+    async def test_a_machine_that_is_destroyed_but_for_its_disk_is_absent(self, driver):
+        await self.running(driver, ONE)
+        await driver.destroy(ONE, keeps_disk=True)
+        await self.reach(driver, ONE, Power.ABSENT)
+        assert ONE not in await driver.observe_all()
+
+    async def test_destroying_all_but_the_disk_may_be_repeated(self, driver):
+        await self.stopped(driver, ONE)
+        await driver.destroy(ONE, keeps_disk=True)
+        await self.reach(driver, ONE, Power.ABSENT)
+        assert (await driver.destroy(ONE, keeps_disk=True)).power is Power.ABSENT
+
+    async def test_a_disk_that_was_kept_can_be_removed_and_that_may_be_repeated(self, driver):
+        await self.stopped(driver, ONE)
+        await driver.destroy(ONE, keeps_disk=True)
+        await self.reach(driver, ONE, Power.ABSENT)
+        for _ in range(2):
+            assert (await driver.destroy(ONE)).power is Power.ABSENT
+
+    async def test_a_disk_that_was_kept_is_no_machine_when_the_driver_is_opened_anew(self, driver_factory):
+        first = await driver_factory()
+        await self.running(first, ONE)
+        await first.destroy(ONE, keeps_disk=True)
+        await self.reach(first, ONE, Power.ABSENT)
+        await first.close()
+        second = await driver_factory()
+        assert await second.observe_all() == {}
+        assert (await second.destroy(ONE)).power is Power.ABSENT
+
+    # --- what it tells of machines
+
+    async def test_a_machine_that_came_up_has_written_to_its_console(self, driver):
+        await self.running(driver, ONE)
+        async with asyncio.timeout(self.patience_seconds):
+            while not (said := await driver.console_log(ONE)):  # noqa: ASYNC110  nothing announces it
+                await asyncio.sleep(0.005)
+        assert len(said) <= CONSOLE_LIMIT_BYTES
+
+    async def test_the_console_of_a_machine_that_is_not_there_is_empty(self, driver):
+        assert await driver.console_log(ONE) == b""
+
+    async def test_only_machines_that_are_up_are_sampled(self, driver):
+        await self.running(driver, ONE)
+        await self.stopped(driver, TWO)
+        assert [sample.id for sample in await driver.samples()] == [ONE]
+
+    async def test_the_counters_of_a_machine_never_fall_while_it_is_up(self, driver):
+        await self.running(driver, ONE)
+        [before], [after] = await driver.samples(), await driver.samples()
+        for name in COUNTERS:
+            assert (getattr(after, name) or 0) >= (getattr(before, name) or 0)
 
     # --- all of them
 

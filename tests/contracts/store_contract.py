@@ -17,25 +17,47 @@ from typing import Any
 import pytest
 
 from core.accounts import Account
+from core.addresses import Address
 from core.catalogue import Gpu
 from core.errors import StoreUnavailable
-from core.ids import AccountId, ApiKeyId, InstanceId, KeyPairId, OrderId, ProductId, ZoneId
-from core.instances import Cause, Instance, State
+from core.ids import (
+    AccountId,
+    AddressId,
+    ApiKeyId,
+    AssociationId,
+    InstanceId,
+    KeyPairId,
+    NetworkId,
+    OrderId,
+    ProductId,
+    RuleId,
+    SecurityGroupId,
+    SubnetId,
+    ZoneId,
+)
+from core.instances import Cause, Instance, MetadataService, Options, State
 from core.keypairs import KeyPair
 from core.orders import Order
-from core.ports import ArchivedOrder, LaunchMaterial, Store
+from core.ports import ArchivedOrder, LaunchMaterial, MachineMaterial, Store
+from core.securitygroups import Rule, SecurityGroup, Traffic
 from core.state import Record
 from core.state import State as Rows
 from core.tags import Resource, ResourceKind, TagSet
 from tests.builders import (
     ACCOUNT,
+    a_kept_disk,
     a_key_pair,
     a_product,
+    a_security_group,
+    a_subnet,
     a_tag_set,
     a_world,
+    a_zone,
     an_account,
+    an_address,
     an_api_key,
     an_application,
+    an_image,
     an_instance,
     an_order,
 )
@@ -51,11 +73,16 @@ OTHER = AccountId(ACCOUNT + 1)
 def contents(rows: Rows) -> Mapping[str, Any]:
     """Return all that a state holds and every index over it, to be compared; what is empty is as good as absent."""
     found = {name: value for name, value in vars(rows).items() if not name.startswith("_") and name != "revision"}
-    found["occupied"] = +rows.occupied
+    found["occupied"], found["rented"] = +rows.occupied, +rows.rented
     found["tag_sets"] = {resource: tags for resource, tags in rows.tag_sets.items() if tags.values}
-    for name in ("orders_of", "instances_of", "machines_of"):
-        found[name] = {owner: dict(owned) for owner, owned in found[name].items() if owned}
-    return {name: value.copy() for name, value in found.items()}
+    return {name: _copied(value) for name, value in found.items()}
+
+
+def _copied(value: Any) -> Any:
+    """Return an index as it is now: a copy of it, and of what it has under each key."""
+    if not isinstance(value, dict):
+        return value.copy()
+    return {key: dict(owned) if isinstance(owned, dict) else owned for key, owned in value.items() if owned != {}}
 
 
 def fresh(records: list[Record]) -> Rows:
@@ -134,15 +161,37 @@ ELABORATE = (
         private_address="10.0.0.1",
         public_address="203.0.113.1",
         launched_at=NOON + timedelta(microseconds=1),
+        group_ids=(SecurityGroupId(2), SecurityGroupId(1)),
+        options=Options("web", True, True, False, True, True, MetadataService(False, True, 2, True)),
+        version=5,
+        applied=4,
+        generation=3,
+        built=2,
+        term_hours=730,
+        earlier_hours=10,
+        earlier_cost=Decimal("1.10"),
+        has_user_data=True,
+        has_password=True,
     ),
+    a_zone(is_available=False, is_retired=True, pool=("203.0.113.0/28", "2001:db8::1/128")),
+    an_image(least_memory_mib=512, least_disk_gib=2, is_retired=True),
+    a_security_group(
+        name="web ü",
+        rules=(
+            Rule(RuleId(2), Traffic(True, "icmp", 8, -1, "2001:db8::/32"), "out ü"),
+            Rule(RuleId(1), Traffic(False, "-1", group_id=SecurityGroupId(1))),
+        ),
+    ),
+    an_address(instance_id=InstanceId(1), association_id=AssociationId(7), goes_with_machine=True),
+    a_kept_disk(is_unwanted=True),
 )
 
 
 def rename_key(tx, rng):
     """Drop a key pair, if there is one, and make another of its name."""
     pair = rng.choice([*tx.state.key_pairs.values(), a_key_pair(name=f"key-{rng.randrange(5)}")])
-    if (tx.state.key_pairs_by_name.get((ACCOUNT, pair.name))) is not None:
-        tx.drop(tx.state.key_pairs_by_name[ACCOUNT, pair.name])
+    if (known := tx.state.key_pairs_by_name.get((ACCOUNT, pair.region_id, pair.name))) is not None:
+        tx.drop(known)
     if rng.random() < 0.7:
         tx.put(a_key_pair(id=KeyPairId(tx.next_id(KeyPair)), name=pair.name))
 
@@ -162,8 +211,10 @@ def order_machines(tx, rng):
     for _ in range(rng.randrange(1, 4)):
         port = next(port for port in range(20002, 30000) if port not in tx.state.ssh_ports)
         machine_id = InstanceId(tx.next_id(Instance) + 1)
-        tx.put(an_instance(id=machine_id, order_id=order_id, ssh_port=port))
+        address = next(f"10.1.0.{low}" for low in range(4, 250) if f"10.1.0.{low}" not in tx.state.private_addresses)
+        tx.put(an_instance(id=machine_id, order_id=order_id, ssh_port=port, private_address=address))
         tx.put(a_tag_set(id=machine_id, number=str(machine_id)))
+        tx.put_machine_material(MachineMaterial(machine_id, b"data", "word"))
 
 
 def end_machine(tx, rng):
@@ -180,7 +231,57 @@ def untag(tx, rng):
     tx.drop(a_tag_set(id=rng.choice([*tx.state.instances, 999])))
 
 
-VERBS = (rename_key, renew_api_key, order_machines, end_machine, untag)
+def rename_group(tx, rng):
+    """Drop a security group, if there is one, and make another of its name; or let it have another rule."""
+    name = f"group-{rng.randrange(4)}"
+    known = tx.state.groups_by_name.get((NetworkId(1), name))
+    if known is not None and rng.random() < 0.5:
+        rule = Rule(RuleId(tx.next_id(Rule) + 1), Traffic(False, "tcp", 1, rng.randrange(1, 9), "0.0.0.0/0"))
+        tx.put(replace(known, rules=(*known.rules, rule)))
+        return
+    if known is not None:
+        tx.drop(known)
+    if rng.random() < 0.7:
+        tx.put(a_security_group(id=SecurityGroupId(tx.next_id(SecurityGroup) + 1), name=name))
+
+
+def hand_on_address(tx, rng):
+    """Release a public address, if somebody holds it, and hold it anew, bound to some machine or none."""
+    text = f"203.0.113.{10 + rng.randrange(4)}"
+    if (known := tx.state.addresses_taken.get(text)) is not None:
+        tx.drop(known)
+        tx.drop(a_tag_set(ResourceKind.ADDRESS, known.id))
+    if rng.random() < 0.7:
+        number = AddressId(tx.next_id(Address) + 1)
+        machine = rng.choice([None, *tx.state.instances])
+        binding = None if machine is None else AssociationId(number)
+        tx.put(an_address(id=number, address=text, instance_id=machine, association_id=binding))
+        tx.put(a_tag_set(ResourceKind.ADDRESS, number, number=str(number)))
+
+
+def keep_disk(tx, rng):
+    """Keep the disk of a machine that is gone, or remove it."""
+    gone = [machine.id for machine in tx.state.instances.values() if machine.is_gone]
+    for instance_id in gone[: rng.randrange(2)]:
+        disk = a_kept_disk(id=instance_id)
+        tx.put(a_tag_set(ResourceKind.DISK, instance_id, disk="kept"))
+        if instance_id in tx.state.kept_disks and rng.random() < 0.5:
+            tx.drop(disk)
+            tx.drop(a_tag_set(ResourceKind.DISK, instance_id))
+        else:
+            tx.put(replace(disk, is_unwanted=rng.random() < 0.5))
+
+
+VERBS = (
+    rename_key,
+    renew_api_key,
+    order_machines,
+    end_machine,
+    untag,
+    rename_group,
+    hand_on_address,
+    keep_disk,
+)
 
 
 class StoreContract:
@@ -253,6 +354,30 @@ class StoreContract:
         await world.transact(work)
         assert await self.names_after_reopening(world, store_factory) == {"laptop": 1}
 
+    async def test_what_became_free_can_be_had_within_the_verb_that_freed_it(self, world, store_factory):
+        machine = an_instance(private_address="10.1.0.5")
+        await world.transact(put_all(machine))
+        heirs = (
+            a_security_group(id=SecurityGroupId(2), rules=()),
+            an_address(id=AddressId(2)),
+            an_instance(id=InstanceId(2), private_address="10.1.0.5"),
+        )
+
+        def work(tx):
+            tx.drop(a_security_group())
+            tx.drop(an_address())
+            tx.put(replace(machine, terminated_at=NOON, private_address=""))
+            for heir in heirs:
+                tx.put(heir)
+
+        await world.transact(work)
+        before = contents(await world.view())
+        assert before["groups_by_name"] == {(NetworkId(1), "default"): heirs[0]}
+        assert before["addresses_taken"] == {"203.0.113.1": heirs[1]}
+        assert before["private_addresses"] == {"10.1.0.5"}
+        await world.close()
+        assert contents(await (await store_factory()).view()) == before
+
     async def test_an_api_key_can_take_the_place_of_another_with_its_id(self, world, store_factory):
         renewed = an_api_key(access_key="AKOFBBBBBBBBBBBBBBBB", secret_key="other")
 
@@ -271,7 +396,7 @@ class StoreContract:
         await store.close()
         after = (await (await store_factory()).view()).key_pairs_by_name
         assert after == before
-        return {name: pair.id for (_, name), pair in after.items()}
+        return {name: pair.id for (*_, name), pair in after.items()}
 
     # --- refusing
 
@@ -293,6 +418,13 @@ class StoreContract:
             tx.put(a_tag_set(role="db"))
             tx.put(a_tag_set(ResourceKind.ORDER, 2, role="db"))
             tx.put_material(LaunchMaterial(OrderId(1), b"user data", "PEM"))
+            tx.put_machine_material(MachineMaterial(InstanceId(1), b"user data", "word"))
+            tx.drop(a_security_group())
+            tx.put(a_security_group(id=SecurityGroupId(2)))
+            tx.drop(an_address())
+            tx.put(an_address(id=AddressId(2), instance_id=InstanceId(1), association_id=AssociationId(1)))
+            tx.put(a_kept_disk(is_unwanted=True))
+            tx.put(a_subnet(id=SubnetId(2), zone_id=ZoneId(2)))
             raise Refusal
 
         with pytest.raises(Refusal):
@@ -300,6 +432,7 @@ class StoreContract:
         assert contents(await world.view()) == before
         assert await world.transact(lambda tx: contents(tx.state)) == before
         assert await world.material(OrderId(1)) == LaunchMaterial(OrderId(1))
+        assert await world.machine_material(InstanceId(1)) == MachineMaterial(InstanceId(1))
         await world.transact(put_all(an_account(id=OTHER)))  # so that something is written for sure
         await world.transact(drop_all(an_account(id=OTHER)))
         await world.close()
@@ -440,6 +573,12 @@ class StoreContract:
             tx.put(an_order(id=OrderId(2), order_key="2", client_token="token"))
             for number, port in ((3, an_instance().ssh_port), (2, 20002)):  # the first takes what has just become free
                 tx.put(an_instance(id=InstanceId(number), order_id=OrderId(2), ssh_port=port))
+            tx.drop(a_security_group())
+            tx.put(a_security_group(id=SecurityGroupId(2), rules=()))
+            tx.drop(an_address())
+            tx.put(an_address(id=AddressId(2), instance_id=InstanceId(3), association_id=AssociationId(1)))
+            tx.put(a_zone(is_available=False, pool=("203.0.113.0/24",)))
+            tx.drop(a_kept_disk())
             tx.drop(a_key_pair())
             tx.put(a_key_pair(id=KeyPairId(2)))
             tx.drop(an_api_key())
@@ -545,6 +684,34 @@ class StoreContract:
             await world.transact(lambda tx, data=user_data: tx.put_material(LaunchMaterial(OrderId(1), data)))
         assert await world.material(OrderId(1)) == LaunchMaterial(OrderId(1), b"second")
 
+    # --- what a machine has of its own
+
+    async def test_what_a_machine_has_of_its_own_is_kept(self, world, store_factory):
+        material = MachineMaterial(InstanceId(1), b"\x00\xffuser data", "password ü")
+        await world.transact(lambda tx: tx.put_machine_material(material))
+        assert await world.machine_material(InstanceId(1)) == material
+        await world.close()
+        assert await (await store_factory()).machine_material(InstanceId(1)) == material
+
+    @pytest.mark.parametrize("instance_id", [1, 99, 10**30])
+    async def test_a_machine_with_nothing_of_its_own_has_empty_material(self, world, instance_id):
+        assert await world.machine_material(InstanceId(instance_id)) == MachineMaterial(InstanceId(instance_id))
+
+    async def test_what_a_machine_has_of_its_own_is_replaced_whole(self, world):
+        for material in (MachineMaterial(InstanceId(1), b"first", "word"), MachineMaterial(InstanceId(1), b"second")):
+            await world.transact(lambda tx, material=material: tx.put_machine_material(material))
+        assert await world.machine_material(InstanceId(1)) == MachineMaterial(InstanceId(1), b"second")
+
+    async def test_of_materials_put_at_once_the_last_stays(self, world):
+        puts = [MachineMaterial(InstanceId(1), b"", str(number)) for number in range(20)]
+        await asyncio.gather(*(world.transact(lambda tx, put=put: tx.put_machine_material(put)) for put in puts))
+        assert await world.machine_material(InstanceId(1)) == puts[-1]
+
+    async def test_material_that_could_not_be_written_is_not_kept(self, world, outage):
+        with outage(), pytest.raises(StoreUnavailable):
+            await world.transact(lambda tx: tx.put_machine_material(MachineMaterial(InstanceId(1), b"x")))
+        assert await world.machine_material(InstanceId(1)) == MachineMaterial(InstanceId(1))
+
     # --- orders that closed
 
     @pytest.fixture
@@ -558,6 +725,19 @@ class StoreContract:
         expected = contents(fresh(a_world()))
         assert contents(await history.view()) == expected
         assert await history.transact(lambda tx: contents(tx.state)) == expected
+
+    async def test_all_tags_of_a_machine_leave_the_state_with_it_but_those_of_a_disk_that_is_kept(
+        self, history, store_factory, clock
+    ):
+        kept = (a_kept_disk(id=InstanceId(2)), a_tag_set(ResourceKind.DISK, 2, disk="kept"))
+        leaving = [a_tag_set(kind, 3, role="db") for kind in (ResourceKind.INTERFACE, ResourceKind.DISK)]
+        await history.transact(put_all(*kept, *leaving, a_tag_set(ResourceKind.INTERFACE, 2, role="db")))
+        await history.archive(NOON + DAY)
+        expected = contents(fresh([*a_world(), *kept]))
+        assert contents(await history.view()) == expected
+        await history.close()
+        clock.advance(2 * DAY)
+        assert contents(await (await store_factory()).view()) == expected
 
     async def test_orders_that_are_open_or_closed_lately_stay(self, history):
         before = contents(await history.view())

@@ -6,6 +6,7 @@ from core.storage.sqlite import SqliteStore, open_sqlite
 from core.vault import KEY_BYTES, Vault
 from tests.clocks import ManualClock
 from tests.fleetfixture import open_house
+from tests.tenants import move_in
 
 
 @pytest.fixture
@@ -50,3 +51,15 @@ async def house(tmp_path, clock):
     """A core on a real store with something to sell and two customers."""
     async with open_house(tmp_path, clock) as house:
         yield house
+
+
+@pytest.fixture
+async def ours(house):
+    """A customer of the house with one of everything."""
+    return await move_in(house, house.ours)
+
+
+@pytest.fixture
+async def theirs(house):
+    """Another."""
+    return await move_in(house, house.theirs)

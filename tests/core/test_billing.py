@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.billing import cost, started_hours
+from core.billing import TERMS_HOURS, charged_hours, cost, repriced, started_hours
 from core.instances import Cause, State, after_failure, after_stop
 from tests.builders import an_instance
 from tests.clocks import NOON
 
-HOUR, MOMENT = timedelta(hours=1), timedelta(microseconds=1)
+HOUR, MINUTE, MOMENT = timedelta(hours=1), timedelta(minutes=1), timedelta(microseconds=1)
 DURATIONS = st.timedeltas(timedelta(0), timedelta(days=3650))
+TERMS = st.sampled_from(TERMS_HOURS)
 PRICES = st.decimals(Decimal("0.0001"), Decimal(1000), places=4)
 
 
@@ -70,3 +71,119 @@ def test_a_stopped_machine_is_charged_since_it_keeps_its_place_and_disk():
 def test_a_launch_that_failed_costs_nothing():
     failed = after_failure(an_instance(State.PENDING), NOON + HOUR, Cause.LAUNCH_FAILED, "")
     assert (started_hours(failed, NOON + 5 * HOUR), cost(failed, NOON + 5 * HOUR)) == (0, Decimal(0))
+
+
+# --- terms
+
+
+@pytest.mark.parametrize(
+    ("term", "rented", "hours"),
+    [
+        (730, timedelta(0), 730),
+        (730, 730 * HOUR, 730),
+        (730, 730 * HOUR + MOMENT, 1460),
+        (2190, HOUR, 2190),
+        (2190, 2190 * HOUR + MOMENT, 4380),
+        (1, 5 * HOUR, 5),
+    ],
+)
+def test_a_term_that_has_started_is_charged_whole(term, rented, hours):
+    assert charged_hours(an_instance(term_hours=term), NOON + rented) == hours
+
+
+@given(DURATIONS, TERMS)
+def test_the_terms_charged_cover_the_hours_rented_and_not_a_term_more(rented, term):
+    machine, now = an_instance(term_hours=term), NOON + rented
+    charged, started = charged_hours(machine, now), started_hours(machine, now)
+    assert charged % term == 0
+    assert charged - term < started <= charged
+
+
+@given(DURATIONS, DURATIONS, TERMS)
+def test_what_ended_within_a_term_costs_the_whole_term_and_never_more(rented, since, term):
+    ended = an_instance(State.SHUTTING_DOWN, ended_at=NOON + rented, term_hours=term)
+    assert cost(ended, NOON + rented + since) == cost(ended, NOON + rented)
+    assert cost(ended, NOON + rented) == ended.hourly_price * charged_hours(ended, NOON + rented)
+
+
+def test_a_launch_that_failed_costs_nothing_whatever_its_term():
+    failed = after_failure(an_instance(State.PENDING, term_hours=730), NOON + HOUR, Cause.LAUNCH_FAILED, "")
+    assert (charged_hours(failed, NOON + HOUR), cost(failed, NOON + HOUR)) == (0, Decimal(0))
+
+
+# --- other prices
+
+
+def resized(machine, changes):
+    """Return the machine after prices changed, each so long after the one before, and when the last did."""
+    now = NOON
+    for after, price in changes:
+        now += after
+        machine = repriced(machine, price, now)
+    return machine, now
+
+
+CHANGES = st.lists(st.tuples(st.timedeltas(timedelta(0), timedelta(days=400)), PRICES), max_size=6)
+
+
+def test_the_hour_that_has_begun_stays_at_its_price_and_the_next_has_the_new_one():
+    machine = repriced(an_instance(hourly_price=Decimal(1)), Decimal(10), NOON + 90 * MINUTE)
+    assert cost(machine, NOON + 90 * MINUTE) == 2
+    assert cost(machine, NOON + 2 * HOUR) == 2
+    assert cost(machine, NOON + 2 * HOUR + MOMENT) == 12
+
+
+def test_going_to_and_fro_within_an_hour_costs_nothing_extra():
+    machine = an_instance(hourly_price=Decimal(1))
+    machine, _ = resized(machine, [(MINUTE, Decimal(10)), (MINUTE, Decimal(1))])
+    assert cost(machine, NOON + 5 * HOUR) == 5
+
+
+@given(CHANGES, st.integers(1, 500))
+def test_every_hour_is_charged_once_at_the_price_at_which_it_began(changes, hours_more):
+    machine, now = resized(an_instance(hourly_price=Decimal(1)), changes)
+    turns, at = [(0, Decimal(1))], NOON
+    for after, price in changes:
+        at += after
+        turns.append((started_hours(an_instance(), at), price))
+    end = now + hours_more * HOUR
+    ends = [begun for begun, _ in turns[1:]] + [started_hours(an_instance(), end)]
+    assert cost(machine, end) == sum((until - begun) * price for (begun, price), until in zip(turns, ends, strict=True))
+
+
+@given(CHANGES, DURATIONS, PRICES, TERMS)
+def test_what_was_charged_never_falls_as_time_goes_by(changes, more, price, term):
+    machine, now = resized(an_instance(hourly_price=price, term_hours=term), changes)
+    assert cost(machine, now) <= cost(machine, now + more)
+
+
+@given(CHANGES, PRICES)
+def test_another_price_by_itself_changes_nothing_of_what_the_hours_so_far_cost(changes, price):
+    machine, now = resized(an_instance(), changes)
+    assert cost(repriced(machine, price, now), now) == cost(machine, now)
+
+
+@given(CHANGES, TERMS)
+def test_the_dearer_product_never_makes_a_term_cheaper(changes, term):
+    machine, now = resized(an_instance(term_hours=term), changes)
+    assert cost(repriced(machine, machine.hourly_price + 1, now), now) >= cost(machine, now)
+
+
+@given(CHANGES, DURATIONS, TERMS)
+def test_no_hour_is_lost_between_prices(changes, more, term):
+    machine, now = resized(
+        an_instance(hourly_price=Decimal(1), term_hours=term), [(at, Decimal(1)) for at, _ in changes]
+    )
+    assert cost(machine, now + more) == charged_hours(an_instance(term_hours=term), now + more)
+
+
+@given(CHANGES, st.timedeltas(timedelta(0), timedelta(days=400)))
+def test_a_clock_that_was_put_back_takes_nothing_off_the_bill(changes, back):
+    machine, now = resized(an_instance(), changes)
+    assert cost(machine, now - back) >= machine.earlier_cost
+
+
+@given(CHANGES.filter(bool), st.timedeltas(timedelta(0), timedelta(days=400)), PRICES)
+def test_a_price_that_changes_while_the_clock_is_back_charges_no_hour_again(changes, back, price):
+    machine, now = resized(an_instance(), changes)
+    assert cost(repriced(machine, price, now - back), now) == machine.earlier_cost

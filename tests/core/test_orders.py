@@ -5,9 +5,10 @@ from types import MappingProxyType
 import pytest
 
 from core.errors import InvalidRequest
-from core.ids import ImageId, ProductId, RegionId, ZoneId
-from core.instances import Cause, Power, ShutdownBehaviour, State, after_failure
+from core.ids import ImageId, ProductId, RegionId, SecurityGroupId, SubnetId, ZoneId
+from core.instances import Cause, Options, Power, ShutdownBehaviour, State, after_failure
 from core.orders import (
+    MOST_EXTRA_ADDRESSES,
     MOST_MACHINES,
     USER_DATA_LIMIT_BYTES,
     Booking,
@@ -50,13 +51,20 @@ EVERYTHING = Booking(
     most=3,
     zone_id=ZoneId(7),
     region_id=RegionId(7),
+    subnet_id=SubnetId(7),
     image_id=ImageId(7),
     key_name="laptop",
     wants_own_key=True,
+    wants_password=True,
     user_data=b"data",
     file_url="https://files.example/a",
     script_url="https://files.example/b",
     shutdown_behaviour=ShutdownBehaviour.TERMINATE,
+    group_ids=(SecurityGroupId(7),),
+    options=Options(hostname="web"),
+    extra_addresses=1,
+    private_address="10.7.0.7",
+    term_hours=730,
     client_token="token",
     tags={ResourceKind.INSTANCE: {"role": "web"}},
 )
@@ -114,7 +122,28 @@ def test_user_data_is_limited():
         Booking(ProductId(1), user_data=b"x" * (USER_DATA_LIMIT_BYTES + 1)).check()
 
 
-@pytest.mark.parametrize("kind", [ResourceKind.IMAGE, ResourceKind.KEY_PAIR])
+@pytest.mark.parametrize("hours", [1, 730, 2190])
+def test_a_term_is_an_hour_a_month_or_a_quarter(hours):
+    Booking(ProductId(1), term_hours=hours).check()
+    for other in (hours - 1, hours + 1):
+        with pytest.raises(InvalidRequest, match="term"):
+            Booking(ProductId(1), term_hours=other).check()
+
+
+def test_a_machine_can_have_only_so_many_addresses_besides():
+    Booking(ProductId(1), extra_addresses=MOST_EXTRA_ADDRESSES).check()
+    for number in (-1, MOST_EXTRA_ADDRESSES + 1):
+        with pytest.raises(InvalidRequest):
+            Booking(ProductId(1), extra_addresses=number).check()
+
+
+def test_a_private_address_can_be_wanted_for_one_machine_only():
+    Booking(ProductId(1), private_address="10.1.0.5").check()
+    with pytest.raises(InvalidRequest):
+        Booking(ProductId(1), 1, 2, private_address="10.1.0.5").check()
+
+
+@pytest.mark.parametrize("kind", [ResourceKind.IMAGE, ResourceKind.KEY_PAIR, ResourceKind.ADDRESS])
 def test_only_what_a_booking_makes_can_be_tagged_by_it(kind):
     with pytest.raises(InvalidRequest):
         Booking(ProductId(1), tags={kind: {"role": "web"}}).check()

@@ -9,9 +9,20 @@ from core.billing import cost
 from core.compute.simulated import SimulatedDriver, SimulatedSettings
 from core.errors import StoreUnavailable
 from core.ids import InstanceId
-from core.instances import Cause, Power, ShutdownBehaviour, State, Wanted, absorb, after_failure
+from core.instances import (
+    Cause,
+    MetadataService,
+    Options,
+    Power,
+    ShutdownBehaviour,
+    State,
+    Wanted,
+    absorb,
+    after_failure,
+)
+from core.networks import hardware_address
 from core.orders import Status
-from core.ports import DriverCode
+from core.ports import DriverCode, LaunchSpec
 from core.reconciler import Step, step_for
 from tests.builders import a_launch_spec, an_instance
 from tests.clocks import NOON, eventually
@@ -43,7 +54,7 @@ async def test_a_booked_machine_comes_up_with_its_addresses(yard):
     (id_,) = await yard.launched()
     machine = await yard.machine(id_)
     assert machine.state is State.RUNNING
-    assert (machine.private_address, machine.public_address) == ("10.0.0.1", "127.0.0.1")
+    assert (machine.private_address, machine.public_address) == ("10.1.0.5", "127.0.0.1")
     assert await yard.status_of(id_) is Status.UNLIMITED
 
 
@@ -81,18 +92,38 @@ async def test_a_machine_is_made_as_it_was_booked(tmp_path):
             wants_own_key=True,
             file_url="https://a.example/f",
             script_url="https://a.example/s",
+            wants_password=True,
+            private_address="10.1.0.77",
+            extra_addresses=2,
+            options=Options(hostname="web", is_source_checked=False, metadata=MetadataService(needs_token=True)),
         )
-        order, machine = await yard.order_of(id_), await yard.machine(id_)
-    assert specs == [
-        a_launch_spec(
-            id_,
-            ssh_port=machine.ssh_port,
-            ssh_keys=(order.public_key,),
-            user_data=b"#!/bin/sh\n",
-            file_url="https://a.example/f",
-            script_url="https://a.example/s",
-        )
-    ]
+        order, machine, rows = await yard.order_of(id_), await yard.machine(id_), await yard.state()
+        password = await yard.core.machines.password(yard.caller, id_)
+        assert specs == [
+            LaunchSpec(
+                id=id_,
+                hostname="web",
+                image="debian-12",
+                default_user="renter",
+                vcpus=1,
+                memory_mib=1024,
+                disk_gib=10,
+                ssh_port=machine.ssh_port,
+                ssh_keys=(order.public_key,),
+                user_data=b"#!/bin/sh\n",
+                file_url="https://a.example/f",
+                script_url="https://a.example/s",
+                password=password,
+                private_address="10.1.0.77",
+                hardware_address=hardware_address(id_),
+                public_addresses=tuple(address.address for address in rows.bound_to(id_)),
+                groups=tuple(rows.security_groups.values()),
+                is_source_checked=False,
+                metadata=MetadataService(needs_token=True),
+            )
+        ]
+        assert len(specs[0].public_addresses) == 2
+        assert password
 
 
 async def test_a_launch_costs_two_commits_and_a_boot_without_delay_one(tmp_path):
@@ -236,7 +267,7 @@ async def test_a_stopped_machine_keeps_its_place_and_loses_its_public_address(ya
     await yard.stop(id_)
     machine = await yard.machine(id_)
     assert machine.state is State.STOPPED
-    assert (machine.private_address, machine.public_address) == ("10.0.0.1", "")
+    assert (machine.private_address, machine.public_address) == ("10.1.0.5", "")
     assert await yard.status_of(id_) is Status.ON_HOLD
     assert await yard.occupied() == 1
 

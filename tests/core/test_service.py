@@ -1,14 +1,16 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from core.accounts import Caller, Protocol
+from core.accounts import Caller, Protocol, parse_network
+from core.booking import House, PortRange
 from core.errors import (
+    AddressNotAllowed,
     CoreError,
     DryRunPassed,
     ForeignOrder,
@@ -17,76 +19,38 @@ from core.errors import (
     InvalidRequest,
     InvalidTag,
     KeyPairExists,
+    LimitReached,
     NonceUsed,
     OrderEnded,
+    TooManyRequests,
     TooManyTags,
     UnknownImage,
     UnknownInstances,
     UnknownKeyPairs,
     UnknownOrder,
+    UnknownRegion,
+    UnknownResource,
 )
-from core.ids import InstanceId, OrderId
-from core.instances import VISIBLE_AFTER_END, Power, State
+from core.ids import InstanceId, OrderId, ProductId
+from core.instances import VISIBLE_AFTER_END, Power, ShutdownBehaviour, State
 from core.keypairs import KeyKind
-from core.orders import Booking, Order, Status, order_status
+from core.limits import Limits, Pace
+from core.orders import Booking, Status
 from core.service import Core
+from core.service.addresses import Addresses, Wish
+from core.service.groups import SecurityGroups, WantedRule
+from core.service.machines import Machines
 from core.sshkeys import generate
-from core.tags import MOST_TAGS, Resource, ResourceKind
+from core.tags import MOST_TAGS, ResourceKind
+from core.usage import Span
+from core.vault import KEY_BYTES, Vault
 from tests.contracts.store_contract import contents
-from tests.fleetfixture import House
+from tests.fleetfixture import nothing_said
+from tests.tenants import WEB, Tenant
 
 DAY = timedelta(days=1)
+LARGE = ProductId(3)  # nvidia-titanxp, which has room where tenants live
 LINE = generate(KeyKind.ED25519, "somebody").public.line.encode()
-
-
-@dataclass(frozen=True)
-class Tenant:
-    """An account with one of everything: an order of two running machines with a key of its own, a key pair, tags."""
-
-    house: House
-    caller: Caller
-    order: Order
-    ids: list[InstanceId]
-    pair: object
-
-    def resource(self, kind: ResourceKind) -> Resource:
-        return Resource(self.caller.account_id, kind, self.numbers[kind])
-
-    @property
-    def numbers(self):
-        return {
-            ResourceKind.INSTANCE: self.ids[0],
-            ResourceKind.ORDER: self.order.id,
-            ResourceKind.KEY_PAIR: self.pair.id,
-            ResourceKind.IMAGE: self.order.image_id,
-        }
-
-    async def status(self) -> Status:
-        return order_status((await self.house.core.order(self.caller, self.order.id)).instances)
-
-    async def states(self) -> list[State]:
-        return [each.state for each in (await self.house.core.order(self.caller, self.order.id)).instances]
-
-
-async def move_in(house, holder) -> Tenant:
-    caller, product = house.caller(holder), await house.product("plain")
-    placed = await house.core.book(caller, Booking(product.id, 2, 2, wants_own_key=True, user_data=b"data"))
-    pair = (await house.core.create_key_pair(caller, "laptop", KeyKind.ED25519, {"role": "pair"})).pair
-    tenant = Tenant(house, caller, placed.order, [machine.id for machine in placed.instances], pair)
-    for kind in ResourceKind:
-        await house.core.tag(caller, [tenant.resource(kind)], {"owner": str(caller.account_id)})
-    await house.seen(Power.RUNNING, tenant.ids)
-    return tenant
-
-
-@pytest.fixture
-async def ours(house):
-    return await move_in(house, house.ours)
-
-
-@pytest.fixture
-async def theirs(house):
-    return await move_in(house, house.theirs)
 
 
 async def everything(house):
@@ -95,49 +59,126 @@ async def everything(house):
 
 
 # Every verb that changes something: how a caller asks for it, where it is about what a tenant has.
-Verb = Callable[[House, Caller, Tenant], Awaitable[object]]
+Verb = Callable[[Core, Caller, Tenant], Awaitable[object]]
 MAKING: dict[str, Verb] = {
-    "book": lambda house, caller, tenant: house.core.book(caller, Booking(tenant.order.product_id, user_data=b"data")),
-    "create_key_pair": lambda house, caller, _: house.core.create_key_pair(caller, "new", KeyKind.ED25519, {"a": "b"}),
-    "import_key_pair": lambda house, caller, _: house.core.import_key_pair(caller, "new", LINE, {"a": "b"}),
+    "book": lambda core, caller, tenant: core.book(caller, Booking(tenant.order.product_id, user_data=b"data")),
+    "create_key_pair": lambda core, caller, _: core.create_key_pair(caller, "new", KeyKind.ED25519, {"a": "b"}),
+    "import_key_pair": lambda core, caller, _: core.import_key_pair(caller, "new", LINE, {"a": "b"}),
+    "addresses.allocate": lambda core, caller, _: core.addresses.allocate(caller, Wish(tags=(("a", "b"),))),
+    "groups.create": lambda core, caller, _: core.groups.create(caller, "new", "", {"a": "b"}),
 }
+OF_MACHINES: dict[str, Verb] = {
+    "terminate": lambda core, caller, tenant: core.terminate(caller, tenant.ids),
+    "start": lambda core, caller, tenant: core.start(caller, tenant.ids),
+    "stop": lambda core, caller, tenant: core.stop(caller, tenant.ids, is_forced=False),
+    "force": lambda core, caller, tenant: core.stop(caller, tenant.ids, is_forced=True),
+    "reboot": lambda core, caller, tenant: core.reboot(caller, tenant.ids),
+    "machines.monitor": lambda core, caller, tenant: core.machines.monitor(caller, tenant.ids, is_on=True),
+}
+OF_ONE_MACHINE: dict[str, Verb] = {
+    "addresses.assign": lambda core, caller, tenant: core.addresses.assign(caller, tenant.ids[0]),
+    "machines.set_options": lambda core, caller, tenant: core.machines.set_options(
+        caller, tenant.ids[0], lambda options: replace(options, hostname="web")
+    ),
+    "machines.set_shutdown_behaviour": lambda core, caller, tenant: core.machines.set_shutdown_behaviour(
+        caller, tenant.ids[0], ShutdownBehaviour.TERMINATE
+    ),
+    "machines.set_groups": lambda core, caller, tenant: core.machines.set_groups(
+        caller, tenant.ids[0], [tenant.group.id]
+    ),
+    "machines.set_user_data": lambda core, caller, tenant: core.machines.set_user_data(caller, tenant.ids[0], b"own"),
+    "machines.set_password": lambda core, caller, tenant: core.machines.set_password(caller, tenant.ids[0]),
+    "machines.configure_network": lambda core, caller, tenant: core.machines.configure_network(caller, tenant.ids[0]),
+    "machines.resize": lambda core, caller, tenant: core.machines.resize(caller, tenant.ids[0], LARGE),
+    "machines.reinstall": lambda core, caller, tenant: core.machines.reinstall(caller, tenant.ids[0], None),
+}
+NEEDING_A_STOP = {"machines.set_user_data", "machines.resize", "start"}
 CHANGING: dict[str, Verb] = {
-    "complete": lambda house, caller, tenant: house.core.complete(caller, tenant.order.id),
-    "terminate": lambda house, caller, tenant: house.core.terminate(caller, tenant.ids),
-    "start": lambda house, caller, tenant: house.core.start(caller, tenant.ids),
-    "stop": lambda house, caller, tenant: house.core.stop(caller, tenant.ids, is_forced=False),
-    "force": lambda house, caller, tenant: house.core.stop(caller, tenant.ids, is_forced=True),
-    "reboot": lambda house, caller, tenant: house.core.reboot(caller, tenant.ids),
-    "delete_key_pair": lambda house, caller, tenant: house.core.delete_key_pair(caller, tenant.pair),
+    **OF_MACHINES,
+    **OF_ONE_MACHINE,
+    "complete": lambda core, caller, tenant: core.complete(caller, tenant.order.id),
+    "delete_key_pair": lambda core, caller, tenant: core.delete_key_pair(caller, tenant.pair),
+    "addresses.associate": lambda core, caller, tenant: core.addresses.associate(
+        caller, tenant.address.id, tenant.ids[1], may_move=True
+    ),
+    "addresses.disassociate": lambda core, caller, tenant: core.addresses.disassociate(caller, tenant.address.id),
+    "addresses.unassign": lambda core, caller, tenant: core.addresses.unassign(caller, tenant.address.id),
+    "groups.delete": lambda core, caller, tenant: core.groups.delete(caller, tenant.group.id),
+    "groups.authorize": lambda core, caller, tenant: core.groups.authorize(
+        caller, tenant.group.id, [WantedRule(replace(WEB, first_port=81, last_port=81))], {"a": "b"}
+    ),
+    "groups.revoke": lambda core, caller, tenant: core.groups.revoke(caller, tenant.group.id, [WEB]),
+    "groups.revoke_rules": lambda core, caller, tenant: core.groups.revoke_rules(
+        caller, tenant.group.id, [tenant.group.rules[-1].id]
+    ),
+    "groups.describe_rules": lambda core, caller, tenant: core.groups.describe_rules(
+        caller, tenant.group.id, {tenant.group.rules[-1].id: "http"}
+    ),
+    "groups.modify_rules": lambda core, caller, tenant: core.groups.modify_rules(
+        caller, tenant.group.id, {tenant.group.rules[-1].id: WantedRule(replace(WEB, last_port=81))}
+    ),
+    "machines.delete_disk": lambda core, caller, tenant: core.machines.delete_disk(caller, tenant.disk.id),
     **{
-        f"tag {kind}": lambda house, caller, tenant, kind=kind: house.core.tag(
-            caller, [tenant.resource(kind)], {"a": "b"}
-        )
+        f"tag {kind}": lambda core, caller, tenant, kind=kind: core.tag(caller, [tenant.resource(kind)], {"a": "b"})
         for kind in ResourceKind
     },
     **{
-        f"untag {kind}": lambda house, caller, tenant, kind=kind: house.core.untag(
-            caller, [tenant.resource(kind)], None
-        )
+        f"untag {kind}": lambda core, caller, tenant, kind=kind: core.untag(caller, [tenant.resource(kind)], None)
         for kind in ResourceKind
     },
+    "addresses.release": lambda core, caller, tenant: core.addresses.release(caller, tenant.address.id),
+}
+LOOKING_AT_ORDERS: dict[str, Verb] = {
+    "order": lambda core, caller, tenant: core.order(caller, tenant.order.id),
+    "order_by_key": lambda core, caller, tenant: core.order_by_key(caller, tenant.order.order_key),
+    "private_key": lambda core, caller, tenant: core.private_key(caller, tenant.order.order_key),
 }
 LOOKING: dict[str, Verb] = {
-    "order": lambda house, caller, tenant: house.core.order(caller, tenant.order.id),
-    "order_by_key": lambda house, caller, tenant: house.core.order_by_key(caller, tenant.order.order_key),
-    "private_key": lambda house, caller, tenant: house.core.private_key(caller, tenant.order.order_key),
+    **LOOKING_AT_ORDERS,
+    "machines.user_data": lambda core, caller, tenant: core.machines.user_data(caller, tenant.ids[0]),
+    "machines.password": lambda core, caller, tenant: core.machines.password(caller, tenant.ids[0]),
+    "machines.usage": lambda core, caller, tenant: core.machines.usage(caller, tenant.ids[0], Span.DAY),
+    "machines.console_log": lambda core, caller, tenant: core.machines.console_log(caller, tenant.ids[0]),
 }
+# An order is its account's wherever it is, and so is its end; images are the same everywhere.
+IN_EVERY_REGION = {"complete", f"tag {ResourceKind.IMAGE}", f"untag {ResourceKind.IMAGE}", *LOOKING_AT_ORDERS}
+REGIONAL = [verb for verb in CHANGING | LOOKING if verb not in IN_EVERY_REGION]
+REFUSALS = (ForeignOrder, UnknownOrder, UnknownInstances, UnknownKeyPairs, UnknownImage, UnknownResource)
+
+
+async def ask(house, caller, tenant, verb):
+    """Ask for a verb about what the tenant has, which is first made ready for it."""
+    if verb in NEEDING_A_STOP:
+        await tenant.stop()
+    if verb == "addresses.release":
+        await house.core.addresses.disassociate(tenant.caller, tenant.address.id)
+    house.woken.clear()
+    before = await everything(house)
+    try:
+        return await (MAKING | CHANGING | LOOKING)[verb](house.core, caller, tenant)
+    except CoreError:
+        assert await everything(house) == before
+        assert await house.store.transact(lambda tx: contents(tx.state)) == before
+        assert house.woken == []
+        raise
 
 
 def test_no_verb_of_a_caller_is_forgotten_here():
     tried = {verb.split(" ")[0] for verb in MAKING | CHANGING | LOOKING} - {"force"} | {
         "orders",
         "fleet",
+        "networked_fleet",
+        "home",
         "open_session",
     }
-    verbs = inspect.getmembers(Core, inspect.isfunction)
-    with_a_caller = {name for name, verb in verbs if "caller" in inspect.signature(verb).parameters and name[0] != "_"}
-    assert with_a_caller == tried
+    parts = {"": Core, "addresses.": Addresses, "groups.": SecurityGroups, "machines.": Machines}
+    verbs = [
+        (prefix + name, verb)
+        for prefix, part in parts.items()
+        for name, verb in inspect.getmembers(part, inspect.isfunction)
+        if name[0] != "_"
+    ]
+    assert {name for name, verb in verbs if "caller" in inspect.signature(verb).parameters} == tried
 
 
 # --- two accounts
@@ -145,19 +186,29 @@ def test_no_verb_of_a_caller_is_forgotten_here():
 
 @pytest.mark.parametrize("verb", CHANGING | LOOKING)
 async def test_nothing_of_another_account_can_be_touched_or_looked_at(house, ours, theirs, verb):
-    before = await everything(house)
-    refusals = (ForeignOrder, UnknownOrder, UnknownInstances, UnknownKeyPairs, UnknownImage)
-    with pytest.raises(refusals):
-        await (CHANGING | LOOKING)[verb](house, ours.caller, theirs)
-    assert await everything(house) == before
+    with pytest.raises(REFUSALS):
+        await ask(house, ours.caller, theirs, verb)
+
+
+@pytest.mark.parametrize("verb", REGIONAL)
+async def test_nothing_of_another_region_can_be_touched_or_looked_at(house, ours, verb):
+    elsewhere = (await house.core.region("ap-1")).id
+    with pytest.raises(REFUSALS):
+        await ask(house, replace(ours.caller, region_id=elsewhere), ours, verb)
+
+
+@pytest.mark.parametrize("verb", REGIONAL)
+async def test_who_sees_all_regions_can_touch_and_look_at_everything(house, ours, verb):
+    elsewhere = (await house.core.region("ap-1")).id
+    await ask(house, replace(ours.caller, region_id=elsewhere, sees_all_regions=True), ours, verb)
 
 
 @pytest.mark.parametrize("verb", CHANGING | LOOKING)
 async def test_the_same_verbs_work_on_what_is_ones_own(house, ours, verb):
-    await (CHANGING | LOOKING)[verb](house, ours.caller, ours)
+    await ask(house, replace(ours.caller, region_id=ours.region_id), ours, verb)
 
 
-@pytest.mark.parametrize("kind", [ResourceKind.INSTANCE, ResourceKind.ORDER, ResourceKind.KEY_PAIR])
+@pytest.mark.parametrize("kind", [kind for kind in ResourceKind if kind is not ResourceKind.IMAGE])
 async def test_another_accounts_things_cannot_be_tagged_as_if_they_were_ones_own(house, ours, theirs, kind):
     disguised = replace(theirs.resource(kind), account_id=ours.caller.account_id)
     before = await everything(house)
@@ -165,7 +216,7 @@ async def test_another_accounts_things_cannot_be_tagged_as_if_they_were_ones_own
         house.core.tag(ours.caller, [disguised], {"a": "b"}),
         house.core.untag(ours.caller, [disguised], None),
     ):
-        with pytest.raises((UnknownInstances, UnknownOrder, UnknownKeyPairs)):
+        with pytest.raises(REFUSALS):
             await attempt
     assert await everything(house) == before
 
@@ -196,20 +247,14 @@ async def test_two_accounts_may_use_the_same_key_name(ours, theirs):
 
 @pytest.mark.parametrize("verb", MAKING | CHANGING)
 async def test_a_dry_run_changes_nothing_and_says_that_it_would(house, ours, verb):
-    before, woken = await everything(house), list(house.woken)
-    caller = replace(ours.caller, is_dry_run=True)
     with pytest.raises(DryRunPassed):
-        await (MAKING | CHANGING)[verb](house, caller, ours)
-    assert await everything(house) == before
-    assert await house.store.transact(lambda tx: contents(tx.state)) == before
-    assert house.woken == woken
+        await ask(house, replace(ours.caller, is_dry_run=True), ours, verb)
 
 
 @pytest.mark.parametrize("verb", CHANGING)
 async def test_a_dry_run_that_would_fail_says_why(house, ours, theirs, verb):
-    with pytest.raises(CoreError) as caught:
-        await CHANGING[verb](house, replace(ours.caller, is_dry_run=True), theirs)
-    assert not isinstance(caught.value, DryRunPassed)
+    with pytest.raises(REFUSALS):
+        await ask(house, replace(ours.caller, is_dry_run=True), theirs, verb)
 
 
 # --- ending
@@ -220,7 +265,7 @@ async def test_completing_an_order_and_terminating_all_its_machines_is_the_same(
     await house.core.terminate(theirs.caller, theirs.ids)
     ended = [
         [
-            replace(machine, id=0, order_id=0, account_id=0, ssh_port=0)
+            replace(machine, id=0, order_id=0, account_id=0, ssh_port=0, private_address="", group_ids=())
             for machine in (await house.core.order(tenant.caller, tenant.order.id)).instances
         ]
         for tenant in (ours, theirs)
@@ -271,12 +316,12 @@ async def test_terminating_again_reports_what_was_so_before(house, ours):
 # --- all or none
 
 
-@pytest.mark.parametrize("verb", ["terminate", "start", "stop", "reboot"])
+@pytest.mark.parametrize("verb", OF_MACHINES)
 async def test_one_unknown_machine_among_others_refuses_all_of_them(house, ours, theirs, verb):
     before = await everything(house)
     strange = [theirs.ids[0], InstanceId(999)]
     with pytest.raises(UnknownInstances) as caught:
-        await CHANGING[verb](house, ours.caller, replace(ours, ids=[*ours.ids, *strange]))
+        await OF_MACHINES[verb](house.core, ours.caller, replace(ours, ids=[*ours.ids, *strange]))
     assert list(caught.value.ids) == strange
     assert await everything(house) == before
 
@@ -284,9 +329,9 @@ async def test_one_unknown_machine_among_others_refuses_all_of_them(house, ours,
 async def test_one_machine_in_the_wrong_state_refuses_all_of_them(house, ours):
     await house.core.terminate(ours.caller, ours.ids[1:])
     before = await everything(house)
-    for verb in ("stop", "start", "reboot"):
+    for verb in ("stop", "start", "reboot", "machines.monitor"):
         with pytest.raises(IncorrectState) as caught:
-            await CHANGING[verb](house, ours.caller, ours)
+            await OF_MACHINES[verb](house.core, ours.caller, ours)
         assert caught.value.instance_id == ours.ids[1]
     assert await everything(house) == before
 
@@ -569,3 +614,81 @@ async def test_the_caller_says_how_it_came(house):
         "request",
         False,
     )
+
+
+# --- limits
+
+
+def with_limits(house, pace=None, **most):
+    """Return a core upon the same store in which customers may have less."""
+    bounds = House(PortRange(20_000, 39_999), Limits(**most))
+    vault = Vault(bytes(KEY_BYTES))
+    return Core(house.store, vault, house.clock, bounds, wake=house.woken.extend, console=nothing_said, pace=pace)
+
+
+async def test_an_account_may_have_only_so_many_key_pairs(house, ours, theirs):
+    core = with_limits(house, key_pairs=2)
+    await core.import_key_pair(ours.caller, "second", LINE, {})
+    for attempt in (
+        core.import_key_pair(ours.caller, "third", LINE, {}),
+        core.create_key_pair(ours.caller, "third", KeyKind.ED25519, {}),
+    ):
+        with pytest.raises(LimitReached) as caught:
+            await attempt
+        assert (caught.value.kind, caught.value.most, caught.value.have) == ("key_pairs", 2, 2)
+    await core.import_key_pair(theirs.caller, "second", LINE, {})
+
+
+async def test_key_pairs_of_all_regions_count_together(house, ours):
+    core = with_limits(house, key_pairs=1)
+    elsewhere = (await core.region("ap-1")).id
+    with pytest.raises(LimitReached):
+        await core.import_key_pair(replace(ours.caller, region_id=elsewhere), "second", LINE, {})
+
+
+async def test_a_key_that_asks_too_often_is_not_admitted(house):
+    core = with_limits(house, pace=Pace(1, 2, lambda: 0.0))
+    credential = await core.credential(house.ours.key.access_key)
+    for _ in range(2):
+        core.admit(credential, "203.0.113.7", Protocol.EC2, "")
+    with pytest.raises(TooManyRequests):
+        core.admit(credential, "203.0.113.7", Protocol.EC2, "")
+
+
+async def test_the_pace_of_one_key_is_not_anothers(house):
+    core = with_limits(house, pace=Pace(1, 1, lambda: 0.0))
+    for holder in (house.ours, house.theirs):
+        core.admit(await core.credential(holder.key.access_key), "203.0.113.7", Protocol.EC2, "")
+
+
+async def test_who_may_not_ask_from_an_address_loses_no_turn_by_it(house):
+    core = with_limits(house, pace=Pace(1, 1, lambda: 0.0))
+    holder = await house.allow_only(parse_network("203.0.113.7"))
+    credential = await core.credential(holder.key.access_key)
+    with pytest.raises(AddressNotAllowed):
+        core.admit(credential, "203.0.113.8", Protocol.EC2, "")
+    core.admit(credential, "203.0.113.7", Protocol.EC2, "")
+
+
+# --- key pairs of regions
+
+
+async def test_each_region_may_have_a_key_pair_of_the_name(house, ours):
+    elsewhere = replace(ours.caller, region_id=(await house.core.region("ap-1")).id)
+    pair = await house.core.import_key_pair(elsewhere, "laptop", LINE, {})
+    assert pair.region_id == elsewhere.region_id
+    with pytest.raises(KeyPairExists):
+        await house.core.import_key_pair(elsewhere, "laptop", LINE, {})
+
+
+async def test_a_deleted_key_pair_leaves_that_of_its_name_in_another_region(house, ours):
+    elsewhere = replace(ours.caller, region_id=(await house.core.region("ap-1")).id)
+    pair = await house.core.import_key_pair(elsewhere, "laptop", LINE, {"a": "b"})
+    await house.core.delete_key_pair(ours.caller, ours.pair)
+    assert (await house.core.fleet(ours.caller)).key_pairs() == [pair]
+
+
+async def test_an_unknown_region_is_refused_with_those_that_there_are(house):
+    with pytest.raises(UnknownRegion) as caught:
+        await house.core.region("mars-1")
+    assert caught.value.known == ("eu-1", "ap-1")

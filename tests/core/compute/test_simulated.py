@@ -1,6 +1,8 @@
 import asyncio
 import sqlite3
 import sys
+from contextlib import closing
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from core.compute.simulated import FILE_NAME, VERBS, SimulatedDriver, SimulatedS
 from core.ids import InstanceId
 from core.instances import Power
 from core.ports import DriverCode, DriverError, Observation
-from tests.builders import a_launch_spec
+from tests.builders import a_launch_spec, a_security_group
 from tests.clocks import eventually
 from tests.contracts.driver_contract import DriverContract
 
@@ -51,8 +53,8 @@ class TestSimulatedDriverWithPassages(DriverContract):
 
 async def call(driver, verb, instance_id=ONE):
     """Call a verb by its name."""
-    if verb == "ensure":
-        return await driver.ensure(a_launch_spec(instance_id))
+    if verb in {"ensure", "update", "rebuild"}:
+        return await getattr(driver, verb)(a_launch_spec(instance_id, generation=verb == "rebuild"))
     options = {"force": False} if verb == "stop" else {}
     return await getattr(driver, verb)(instance_id, **options)
 
@@ -87,31 +89,25 @@ async def test_reboots_are_counted_once_each(opened):
 # --- addresses
 
 
-async def test_a_running_machine_has_a_private_address_and_the_hosts_public_one(opened):
+async def test_a_running_machine_has_the_private_address_of_its_spec_and_the_hosts_public_one(opened):
     driver = await opened()
-    await running(driver, InstanceId(258))
-    seen = await driver.observe(InstanceId(258))
-    assert (seen.private_address, seen.public_address) == ("10.0.1.2", "127.0.0.1")
+    await running(driver)
+    seen = await driver.observe(ONE)
+    assert (seen.private_address, seen.public_address) == (a_launch_spec(ONE).private_address, "127.0.0.1")
 
 
 async def test_a_stopped_machine_keeps_its_private_address_only(opened):
     driver = await opened()
     await running(driver)
-    assert await driver.stop(ONE, force=False) == Observation(ONE, Power.STOPPED, private_address="10.0.0.1")
+    assert await driver.stop(ONE, force=False) == Observation(
+        ONE, Power.STOPPED, private_address=a_launch_spec(ONE).private_address
+    )
 
 
 async def test_a_host_that_is_only_a_name_is_no_public_address(opened):
     driver = await opened(ssh_host="fleet.example")
     await running(driver)
     assert (await driver.observe(ONE)).public_address == ""
-
-
-@pytest.mark.parametrize("number", [1, 2**24 - 2, 2**24 - 1, 2**31])
-async def test_every_private_address_is_a_hosts_within_ten(opened, number):
-    driver = await opened()
-    seen = await driver.ensure(a_launch_spec(number))
-    assert seen.private_address.startswith("10.")
-    assert seen.private_address not in {"10.0.0.0", "10.255.255.255"}
 
 
 # --- passages
@@ -216,7 +212,7 @@ async def test_a_verb_whose_answer_times_out_has_been_carried_out(opened):
 
 async def test_only_verbs_can_be_told_to_fail(opened):
     driver = await opened()
-    with pytest.raises(ValueError, match="ensure, start, stop, reboot, destroy"):
+    with pytest.raises(ValueError, match="ensure, start, stop, reboot, update, rebuild, destroy"):
         driver.fail_next("observe", DriverCode.INTERNAL)
 
 
@@ -235,7 +231,160 @@ async def test_a_silent_backend_says_nothing_and_does_nothing(opened):
     assert await power_of(driver) is Power.RUNNING
 
 
+# --- what it is told
+
+
+CHANGED = a_launch_spec(
+    ONE,
+    hostname="web",
+    vcpus=4,
+    memory_mib=4096,
+    disk_gib=40,
+    public_addresses=("203.0.113.1",),
+    groups=(a_security_group(),),
+)
+
+
+async def size_of(driver):
+    machine = driver.machine(ONE)
+    return machine.vcpus, machine.memory_mib, machine.disk_gib
+
+
+async def test_a_machine_that_runs_takes_over_all_but_its_size(opened):
+    driver = await opened()
+    await running(driver)
+    await driver.update(CHANGED)
+    machine = driver.machine(ONE)
+    assert (machine.hostname, machine.public_addresses) == ("web", ("203.0.113.1",))
+    assert machine.firewall == ("peer: 0.0.0.0/0, TCP, ports 22 to 22, ingress",)
+    assert await size_of(driver) == (1, 1024, 10)
+
+
+async def test_a_machine_that_is_down_takes_over_its_size_too(opened):
+    driver = await opened()
+    await driver.ensure(a_launch_spec(ONE))
+    await driver.update(CHANGED)
+    assert await size_of(driver) == (4, 4096, 40)
+
+
+async def test_a_machine_that_is_rebuilt_takes_over_its_size_too(opened):
+    driver = await opened()
+    await running(driver)
+    await driver.rebuild(replace(CHANGED, generation=1))
+    assert await size_of(driver) == (4, 4096, 40)
+
+
+async def test_a_machine_that_is_rebuilt_while_it_runs_is_down_in_no_row(opened, tmp_path):
+    driver = await opened(NEVER)
+    await driver.ensure(a_launch_spec(ONE))
+    await driver.start(ONE)
+    written = []
+    driver._file.put = lambda machine: written.append(machine.power)
+    await driver.rebuild(replace(CHANGED, generation=1))
+    assert written == [Power.STARTING]
+
+
+async def test_a_console_tells_what_became_of_a_machine(opened):
+    driver = await opened()
+    await running(driver)
+    await driver.reboot(ONE)
+    lines = (await driver.console_log(ONE)).decode().splitlines()
+    assert [line.split(": ")[1] for line in lines] == ["debian-12 installed", "running", "rebooted"]
+
+
+async def test_a_console_goes_on_where_the_gateway_began_anew(opened):
+    first = await opened()
+    await running(first)
+    before = await first.console_log(ONE)
+    await first.close()
+    assert await (await opened()).console_log(ONE) == before
+
+
+async def test_a_console_keeps_the_end_of_what_was_said(opened):
+    driver = await opened()
+    await running(driver)
+    for number in range(1000):
+        await driver.update(a_launch_spec(ONE, hostname=f"name-{number}"))
+        await driver.reboot(ONE)
+    said = await driver.console_log(ONE)
+    assert len(said) <= 64 * 1024
+    assert said.endswith(b"name-999: rebooted\r\n")
+
+
+async def test_a_silent_backend_tells_nothing_of_consoles_and_use(opened):
+    driver = await opened()
+    await running(driver)
+    driver.go_silent(True)
+    for attempt in (driver.console_log(ONE), driver.samples()):
+        with pytest.raises(DriverError) as caught:
+            await attempt
+        assert caught.value.code is DriverCode.UNAVAILABLE
+
+
+async def test_a_sample_says_everything(opened):
+    driver = await opened()
+    await running(driver)
+    [sample] = await driver.samples()
+    assert None not in astuple(sample)
+
+
+# --- disks that are kept
+
+
+async def test_a_kept_disk_is_there_until_it_is_removed(opened):
+    driver = await opened()
+    await running(driver)
+    await driver.destroy(ONE, keeps_disk=True)
+    assert driver.disk(ONE).power is Power.ABSENT
+    await driver.destroy(ONE, keeps_disk=True)
+    assert driver.disk(ONE) is not None
+    await driver.destroy(ONE)
+    assert driver.disk(ONE) is None
+
+
+async def test_a_kept_disk_outlasts_the_gateway_and_its_removal_does_too(opened):
+    first = await opened()
+    await running(first, ONE, TWO)
+    for instance_id in (ONE, TWO):
+        await first.destroy(instance_id, keeps_disk=True)
+    await first.destroy(TWO)
+    await first.close()
+    second = await opened()
+    assert second.disk(ONE) is not None
+    assert second.disk(TWO) is None
+
+
+async def test_a_machine_whose_disk_was_kept_and_that_came_back_can_be_destroyed_again(opened):
+    driver = await opened()
+    await running(driver)
+    await driver.destroy(ONE, keeps_disk=True)
+    await running(driver)
+    assert (await driver.destroy(ONE, keeps_disk=True)).power is Power.ABSENT
+    assert driver.disk(ONE) is not None
+
+
+async def test_a_machine_that_is_lost_leaves_no_disk(opened):
+    driver = await opened()
+    await running(driver)
+    driver.lose(ONE)
+    assert driver.disk(ONE) is None
+
+
 # --- the file
+
+
+async def test_machines_of_the_first_files_form_are_found_again(opened, tmp_path):
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as db:
+        db.execute(
+            "CREATE TABLE machines (id INTEGER PRIMARY KEY, power TEXT, ssh_port INTEGER, reboots INTEGER) STRICT"
+        )
+        db.execute("INSERT INTO machines VALUES (1, 'running', 20001, 2), (2, 'stopped', 20002, 0)")
+    driver = await opened()
+    assert await power_of(driver, ONE) is Power.RUNNING
+    assert await power_of(driver, TWO) is Power.STOPPED
+    assert (driver.machine(ONE).reboots, driver.machine(ONE).ssh_port) == (2, 20001)
+    await driver.close()
+    assert set(await (await opened()).observe_all()) == {ONE, TWO}
 
 
 class pinned:  # noqa: N801  it reads as a state of the file: with pinned(...)

@@ -3,9 +3,13 @@ from contextlib import closing
 
 import pytest
 
+from core.instances import STANDARD_OPTIONS, MetadataService, Options
+from core.keypairs import KeyPair
+from core.ports import MachineMaterial
 from core.storage import migrate as module
 from core.storage.migrate import IncompatibleDatabase, Migration, migrations
 from core.storage.sqlite import _SEAL
+from core.tags import Resource, ResourceKind
 from core.vault import KEY_BYTES, Vault
 
 STEPS = migrations()
@@ -45,7 +49,52 @@ INSERT INTO instances VALUES (
 );
 INSERT INTO tags VALUES (1, 'instance', 1, 'role', 'web');
 """,
+    2: f"""
+INSERT INTO sequences VALUES ('Account', 1), ('Instance', 1), ('KeyPair', 1);
+INSERT INTO seals VALUES ('{_SEAL}', {_sealed(_SEAL, b"onefleet")});
+INSERT INTO accounts VALUES (1, 'tests', 1777636800000000);
+INSERT INTO applications VALUES (1, 1, 'default', '203.0.113.0/24 ::1/128', 1);
+INSERT INTO api_keys VALUES (1, 1, 'AKOF', {_sealed("api_keys.secret_key", b"secret")}, 1777636800000000, 1);
+INSERT INTO regions VALUES (1, 'eu-1', 'europe', 0);
+INSERT INTO zones VALUES (1, 'eu-1a', 1, 1, 0, '203.0.113.0/28 198.51.100.7');
+INSERT INTO images VALUES (1, 'debian-12', 'Debian 12', '', 'x86_64', 'linux', 'renter', 1, 0, 512, 2);
+INSERT INTO products VALUES (
+    1, 'small', 'Small', '', 'small', '0.50', 'USD', '{{"ram":"8gb"}}', 'europe', 1, 1024, 10,
+    '{{"manufacturer":"NVIDIA","name":"1080 Ti","count":1,"memory_mib":11264}}', 'x86_64', 1, '{{"1":10}}', 0
+);
+INSERT INTO key_pairs VALUES (1, 1, 1, 'laptop', 'ed25519', 'print', 'ssh-ed25519 AAAA', 1777636800000000);
+INSERT INTO networks VALUES (1, 1, 1, '10.0.0.0/8', 1777636800000000);
+INSERT INTO subnets VALUES (1, 1, 1, 1, '10.1.0.0/16');
+INSERT INTO security_groups VALUES (
+    1, 1, 1, 'default', 'the default', 1777636800000000,
+    '[{{"id":1,"traffic":{{"is_egress":false,"protocol":"tcp","first_port":22,"last_port":22,"block":"0.0.0.0/0",'
+    || '"group_id":null}},"description":"ssh"}}]'
+);
+INSERT INTO orders VALUES (
+    1, 1, 1, 'ec2', 'wc_order_1', 1, 1, 1, '0.50', 'USD', 1777636800000000,
+    'laptop', 'ssh-ed25519 AAAA', 0, 1, '', '', 'token', 'digest', NULL
+);
+INSERT INTO order_materials VALUES (1, x'00ff', {_sealed("order_materials.private_key", b"PEM")});
+INSERT INTO instances VALUES (
+    1, 1, 1, 1, 1, 1, 0, '0.50', 20001, 'stop', 1777636800000000,
+    'running', 'running', 0, 0, 0, NULL, '', NULL, NULL, NULL, '10.1.0.5', '', '1',
+    '{{"hostname":"web","is_protected":true,"is_stop_protected":false,"is_source_checked":true,"is_monitored":false,'
+    || '"keeps_disk":true,"metadata":{{"is_enabled":true,"needs_token":true,"hop_limit":2,"shows_tags":false}}}}',
+    3, 2, 1, 1, 730, 10, '5.00', 1, 1
+);
+INSERT INTO instance_materials VALUES (1, x'00ff', {_sealed("instance_materials.password", b"word")});
+INSERT INTO addresses VALUES (1, 1, 1, '203.0.113.1', 1777636800000000, 1, 1, 1);
+INSERT INTO kept_disks VALUES (9, 1, 1, 1, 10, 1777636800000000, 0);
+INSERT INTO tags VALUES (1, 'instance', 1, 'role', 'web');
+""",
 }
+# Beside those rows: a second region, and key pairs of which the last made was deleted, as they were before regions.
+KEYS_OF_SCHEMA_1 = """
+INSERT INTO sequences VALUES ('KeyPair', 5);
+INSERT INTO regions VALUES (2, 'ap-1', 'asia-pacific', 0), (3, 'us-1', 'united-states', 1);
+INSERT INTO key_pairs VALUES (4, 1, 'desk', 'rsa', 'other', 'ssh-rsa BBBB', 1777636800000001);
+INSERT INTO tags VALUES (1, 'key-pair', 1, 'role', 'web'), (1, 'key-pair', 1, 'team', 'a'), (1, 'key-pair', 4, 'x', '');
+"""
 
 
 def make_old(path, version):
@@ -131,6 +180,73 @@ async def test_every_earlier_schema_becomes_that_of_a_fresh_database(path, store
     assert schema_of(path) == fresh
 
 
+@pytest.fixture
+async def upgraded(path, store_factory):
+    """A store that had two key pairs with tags, and three regions, before regions had keys."""
+    make_old(path, 1)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(KEYS_OF_SCHEMA_1)
+    return await store_factory()
+
+
+async def test_key_pairs_from_before_regions_are_in_each_of_them(upgraded):
+    rows = await upgraded.view()
+    found = {(pair.region_id, pair.name, pair.kind, pair.public_key) for pair in rows.key_pairs.values()}
+    assert found == {
+        (region_id, *pair)
+        for region_id in (1, 2, 3)
+        for pair in (("laptop", "ed25519", "ssh-ed25519 AAAA"), ("desk", "rsa", "ssh-rsa BBBB"))
+    }
+
+
+async def test_key_pairs_from_before_regions_keep_their_ids_in_the_first(upgraded):
+    rows = await upgraded.view()
+    assert {pair.name: pair.id for pair in rows.key_pairs.values() if pair.region_id == 1} == {"laptop": 1, "desk": 4}
+
+
+async def test_the_copies_of_key_pairs_have_ids_that_no_key_pair_ever_had(upgraded):
+    rows = await upgraded.view()
+    assert len(rows.key_pairs) == 6
+    assert all(pair.id > 5 for pair in rows.key_pairs.values() if pair.region_id != 1)
+
+
+async def test_the_copies_of_key_pairs_have_their_tags(upgraded):
+    rows = await upgraded.view()
+    tags = {
+        (pair.region_id, pair.name): rows.tags_of(Resource(pair.account_id, ResourceKind.KEY_PAIR, pair.id))
+        for pair in rows.key_pairs.values()
+    }
+    expected = {"laptop": {"role": "web", "team": "a"}, "desk": {"x": ""}}
+    assert tags == {(region_id, name): values for region_id in (1, 2, 3) for name, values in expected.items()}
+
+
+async def test_the_next_key_pair_has_an_id_of_its_own_after_the_copies(upgraded):
+    rows = await upgraded.view()
+    assert await upgraded.transact(lambda tx: tx.next_id(KeyPair)) == max(rows.key_pairs) + 1
+
+
+async def test_what_is_new_in_schema_2_has_its_defaults_after_a_migration(path, store_factory):
+    make_old(path, 1)
+    rows = await (await store_factory()).view()
+    machine = rows.instances[1]
+    assert (machine.group_ids, machine.options, machine.needs_work) == ((), STANDARD_OPTIONS, False)
+    assert (machine.term_hours, machine.earlier_hours, machine.earlier_cost) == (1, 0, 0)
+    assert (rows.zones[1].pool, rows.images[1].least_memory_mib, rows.images[1].least_disk_gib) == ((), 0, 0)
+
+
+async def test_rows_of_schema_2_say_what_was_written(path, store_factory):
+    make_old(path, 2)
+    store = await store_factory()
+    rows = await store.view()
+    machine = rows.instances[1]
+    assert machine.options == Options(
+        hostname="web", is_protected=True, keeps_disk=True, metadata=MetadataService(needs_token=True, hop_limit=2)
+    )
+    assert (machine.version, machine.applied, machine.generation, machine.built) == (3, 2, 1, 1)
+    assert rows.bound_to(machine.id) == (rows.addresses[1],)
+    assert await store.machine_material(machine.id) == MachineMaterial(machine.id, b"\x00\xff", "word")
+
+
 async def test_opening_again_applies_nothing(path, store_factory):
     await (await store_factory()).close()
     before = path.read_bytes()
@@ -148,3 +264,18 @@ async def test_a_step_that_fails_leaves_the_steps_before_it(path, monkeypatch, s
             await store_factory()
     assert schema_of(path) == before
     await store_factory()
+
+
+async def test_a_key_pair_of_a_house_without_regions_is_not_lost(path, store_factory):
+    make_old(path, 1)
+    with closing(sqlite3.connect(path)) as db:
+        for table in ("tags", "instances", "order_materials", "orders", "products", "zones", "regions"):
+            db.execute(f"DELETE FROM {table}")
+        db.execute("DELETE FROM sequences WHERE name = 'Region'")
+        db.commit()
+    store = await store_factory()
+    rows = await store.view()
+    [pair], [region] = rows.key_pairs.values(), rows.regions.values()
+    assert (pair.region_id, region.is_retired) == (region.id, True)
+    assert await store.transact(lambda tx: tx.next_id(type(region))) == region.id + 1
+    await store.close()

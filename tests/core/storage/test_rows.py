@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.accounts import ApiKey, Application
-from core.catalogue import Gpu, Product
-from core.ids import ZoneId
+from core.catalogue import Gpu, Product, Zone
+from core.ids import SecurityGroupId, ZoneId
+from core.instances import Instance, MetadataService, Options
+from core.securitygroups import Rule, SecurityGroup, Traffic
 from core.storage.migrate import migrations
 from core.storage.rows import Table, from_micros, tables, to_micros
 from core.tags import ResourceKind, TagSet
@@ -32,6 +34,11 @@ NETWORKS = st.one_of(
 MOMENTS = st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.replace(fold=0))
 BY_TYPE = {int: INTEGERS, datetime: MOMENTS, Decimal: MONEY}
 GPUS = st.none() | st.builds(Gpu, count=st.integers(0, 2**53), memory_mib=st.integers(0, 2**53))
+TRAFFIC = st.builds(
+    Traffic, first_port=INTEGERS, last_port=INTEGERS, group_id=st.none() | INTEGERS.map(SecurityGroupId)
+)
+RULES = st.builds(Rule, id=INTEGERS, traffic=TRAFFIC)
+OPTIONS = st.builds(Options, metadata=st.builds(MetadataService, hop_limit=INTEGERS))
 SPECIAL = {
     Application: {"networks": st.lists(NETWORKS).map(tuple)},
     Product: {
@@ -39,6 +46,9 @@ SPECIAL = {
         "attributes": st.dictionaries(st.text(), st.text()),
         "gpu": GPUS,
     },
+    Zone: {"pool": st.lists(NETWORKS.map(str)).map(tuple)},
+    SecurityGroup: {"rules": st.lists(RULES).map(tuple)},
+    Instance: {"group_ids": st.lists(INTEGERS).map(tuple), "options": OPTIONS},
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import StoreUnavailable
 from core.ids import AccountId, ApplicationId, InstanceId, OrderId
-from core.ports import LaunchMaterial
+from core.ports import LaunchMaterial, MachineMaterial
 from core.storage import sqlite
 from core.storage.migrate import IncompatibleDatabase
 from core.storage.sqlite import open_sqlite
@@ -20,6 +20,7 @@ from tests.core.storage.storms import killed_during, storm
 BUSY_SECONDS = 0.2
 ROUNDS = 3
 SECRET, PEM = "4fXq-SECRET-9Zk2", "-----BEGIN PRIVATE KEY-----4fXq"
+PASSWORD = "an open password"
 
 
 @contextmanager
@@ -363,6 +364,7 @@ async def test_every_file_is_its_owners_alone(tmp_path, world):
 async def test_secrets_never_lie_open_in_the_files(tmp_path, world, store_factory):
     await world.transact(put_all(an_api_key(secret_key=SECRET)))
     await world.transact(lambda tx: tx.put_material(LaunchMaterial(OrderId(1), b"user data", PEM)))
+    await world.transact(lambda tx: tx.put_machine_material(MachineMaterial(InstanceId(1), b"user data", PASSWORD)))
     await world.claim_nonce("key", 0, SECRET)
     expect_closed(tmp_path)
     await world.close()
@@ -370,6 +372,7 @@ async def test_secrets_never_lie_open_in_the_files(tmp_path, world, store_factor
     again = await store_factory()
     assert (await again.view()).keys[an_api_key().access_key].secret_key == SECRET
     assert (await again.material(OrderId(1))).private_key == PEM
+    assert (await again.machine_material(InstanceId(1))).password == PASSWORD
 
 
 def expect_closed(folder):
@@ -377,3 +380,4 @@ def expect_closed(folder):
     assert an_api_key().access_key.encode() in everything, "the files were not looked at"
     assert SECRET.encode() not in everything
     assert PEM.encode() not in everything
+    assert PASSWORD.encode() not in everything

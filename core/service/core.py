@@ -1,19 +1,16 @@
 """Core: every verb that a front-end may call. One verb is one transaction of the store."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
-
-import structlog
 
 from core import booking, instances, orders, sessions, sshkeys
 from core.accounts import Application, Caller, Protocol, check_name
-from core.booking import Placed, PortRange
+from core.booking import House, Placed
+from core.catalogue import Region
 from core.clock import Clock
 from core.errors import (
-    DryRunPassed,
     ForeignOrder,
     InvalidRequest,
     KeyPairExists,
@@ -22,20 +19,24 @@ from core.errors import (
     UnknownKey,
     UnknownKeyPairs,
     UnknownOrder,
+    UnknownRegion,
 )
 from core.fleet import Fleet
-from core.ids import InstanceId, KeyPairId, OrderId
+from core.ids import InstanceId, KeyPairId, OrderId, RegionId
 from core.instances import Instance
-from core.journal import log_change
 from core.keypairs import KeyKind, KeyPair
+from core.limits import Pace
 from core.orders import Booking, Order
-from core.ports import Store, Transaction
+from core.ports import SampleStore, Store, Transaction
+from core.provision import is_provided, provide
+from core.sampling import NoSamples
+from core.service.addresses import Addresses
+from core.service.groups import SecurityGroups
+from core.service.machines import Machines
+from core.service.transactor import Change, Transactor, fleet_of, home_of, moved
 from core.sessions import Session
 from core.tags import Resource, ResourceKind, TagSet, with_tags, without_tags
 from core.vault import Vault
-
-T = TypeVar("T")
-Move = Callable[[Instance, datetime], Instance]
 
 _LINK_LIFETIME = timedelta(hours=1)
 
@@ -47,14 +48,6 @@ class Credential:
     access_key: str
     secret_key: str = field(repr=False)
     application: Application
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One machine before and after a verb."""
-
-    before: Instance
-    after: Instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +69,9 @@ class CreatedKeyPair:
 class Core:
     """The one way to the fleet.
 
-    `wake` is told the ids of machines whose row now asks for something else than what runs.
+    `wake` is told the ids of machines whose row now asks for something else than what runs; `console` tells what a
+    machine wrote to its console, and `samples` what it used, where that is kept. Verbs about addresses, security groups
+    and single machines are in `addresses`, `groups` and `machines`.
     """
 
     def __init__(
@@ -84,11 +79,20 @@ class Core:
         store: Store,
         vault: Vault,
         clock: Clock,
-        ports: PortRange,
+        house: House,
+        *,
         wake: Callable[[Iterable[InstanceId]], None],
+        console: Callable[[InstanceId], Awaitable[bytes]],
+        pace: Pace | None = None,
+        samples: SampleStore | None = None,
     ) -> None:
-        self._store, self._vault, self._clock, self._ports, self._wake = store, vault, clock, ports, wake
-        self._log = structlog.get_logger("core")
+        self._store, self._vault, self._clock, self._house = store, vault, clock, house
+        self._pace = pace
+        self.limits = house.limits
+        self._transactor = transactor = Transactor(store, clock, wake)
+        self.addresses = Addresses(transactor, house.limits)
+        self.groups = SecurityGroups(transactor, house.limits)
+        self.machines = Machines(transactor, store, house.limits, console, samples or NoSamples())
 
     def now(self) -> datetime:
         """Return the present moment, for signatures and answers alike."""
@@ -120,15 +124,35 @@ class Core:
         credential = await self.credential(parent)
         return replace(credential, access_key=access_key, secret_key=secret_key)
 
-    def admit(self, credential: Credential, address: str, protocol: Protocol, request_id: str) -> Caller:
-        """Return the caller of a request whose signature has been verified.
+    def admit(
+        self,
+        credential: Credential,
+        address: str,
+        protocol: Protocol,
+        request_id: str,
+        *,
+        region_id: RegionId | None = None,
+        sees_all_regions: bool = False,
+    ) -> Caller:
+        """Return the caller of a request whose signature has been verified; it counts as one of its key's requests.
 
         Raises:
             AddressNotAllowed: the application may not be used from this client address.
+            TooManyRequests: the key asks more often than it may.
         """
         application = credential.application
         application.admit(address)
-        return Caller(application.account_id, application.id, credential.access_key, protocol, request_id)
+        if self._pace is not None:
+            self._pace.take(credential.access_key)
+        return Caller(
+            application.account_id,
+            application.id,
+            credential.access_key,
+            protocol,
+            request_id,
+            region_id=region_id,
+            sees_all_regions=sees_all_regions,
+        )
 
     def open_session(self, caller: Caller, seconds: int) -> Session:
         """Return temporary credentials that act as the caller.
@@ -159,9 +183,51 @@ class Core:
 
     # --- looking
 
+    async def find_region(self, name: str) -> Region | None:
+        """Return the region of a name, or None if there is none, or no longer."""
+        region = (await self._store.view()).regions_by_name.get(name)
+        return None if region is None or region.is_retired else region
+
+    async def region_names(self) -> Sequence[str]:
+        """Return the names of all regions, the first configured first."""
+        state = await self._store.view()
+        return [region.name for region in state.regions.values() if not region.is_retired]
+
+    async def region(self, name: str) -> Region:
+        """Return the region of a name; of an empty name, the first.
+
+        Raises:
+            UnknownRegion: there is none, or no longer.
+        """
+        names = await self.region_names()
+        region = await self.find_region(name or next(iter(names), ""))
+        if region is None:
+            raise UnknownRegion(name, names)
+        return region
+
+    async def home(self, caller: Caller) -> Region:
+        """Return the region in which what the caller makes is made."""
+        state = await self._store.view()
+        return state.regions[home_of(state, caller)]
+
     async def fleet(self, caller: Caller) -> Fleet:
-        """Return what the caller's account can see now."""
-        return Fleet(await self._store.view(), caller.account_id, self.now())
+        """Return what the caller can see now."""
+        return Fleet(await self._store.view(), caller.account_id, self.now(), caller.seen_region_id)
+
+    async def networked_fleet(self, caller: Caller) -> Fleet:
+        """Return what the caller can see now, the networks of the account included, which may have to be made first."""
+        state = await self._store.view()
+        missing = [
+            region_id
+            for region_id, region in state.regions.items()
+            if not region.is_retired
+            and caller.seen_region_id in (None, region_id)
+            and not is_provided(state, caller.account_id, region_id)
+        ]
+        if missing:
+            now = self.now()
+            await self._store.transact(lambda tx: [provide(tx, caller.account_id, each, now) for each in missing])
+        return await self.fleet(caller)
 
     async def order(self, caller: Caller, order_id: OrderId) -> OrderView:
         """Return an order of the account, however long ago it closed.
@@ -240,11 +306,11 @@ class Core:
         now = self.now()
 
         def work(tx: Transaction) -> Placed:
-            return booking.place(tx, caller, request, now=now, ports=self._ports, own_key=own_key)
+            return booking.place(tx, caller, request, now=now, house=self._house, own_key=own_key)
 
-        placed = await self._transact(caller, work)
+        placed = await self._transactor.transact(caller, work)
         if placed.is_new:
-            self._announce(caller, [Change(instance, instance) for instance in placed.instances])
+            self._transactor.announce(caller, [Change(instance, instance) for instance in placed.instances])
         return placed
 
     async def complete(self, caller: Caller, order_id: OrderId) -> None:
@@ -254,6 +320,7 @@ class Core:
             UnknownOrder: there is none.
             ForeignOrder: it is another account's.
             OrderEnded: every machine of it has ended before.
+            Protected: a machine of it is protected from being terminated.
         """
         view = await self.order(caller, order_id)
         now = self.now()
@@ -262,17 +329,18 @@ class Core:
             machines = tx.state.machines_of.get(view.order.id, {})
             if orders.has_ended(machines.values()):
                 raise OrderEnded(order_id)
-            return _moved(tx, list(machines), instances.after_terminate, now)
+            return moved(tx, list(machines), instances.after_terminate, now)
 
-        self._announce(caller, await self._transact(caller, work))
+        self._transactor.announce(caller, await self._transactor.transact(caller, work))
 
     async def terminate(self, caller: Caller, ids: Sequence[InstanceId]) -> Sequence[Change]:
         """End the rental of machines; all or none. Ending the last machine of an order completes it.
 
         Raises:
             UnknownInstances: some are not there.
+            Protected: some are protected from it.
         """
-        return await self._move(caller, ids, instances.after_terminate)
+        return await self._transactor.move(caller, ids, instances.after_terminate)
 
     async def start(self, caller: Caller, ids: Sequence[InstanceId]) -> Sequence[Change]:
         """Start machines; all or none.
@@ -281,7 +349,7 @@ class Core:
             UnknownInstances: some are not there.
             IncorrectState: some are stopping or have ended.
         """
-        return await self._move(caller, ids, instances.after_start)
+        return await self._transactor.move(caller, ids, instances.after_start)
 
     async def stop(self, caller: Caller, ids: Sequence[InstanceId], *, is_forced: bool) -> Sequence[Change]:
         """Stop machines; all or none. Forced, they are not given the time to shut down.
@@ -289,12 +357,13 @@ class Core:
         Raises:
             UnknownInstances: some are not there.
             IncorrectState: some are not up yet or have ended.
+            Protected: some are protected from it.
         """
 
         def move(instance: Instance, now: datetime) -> Instance:
             return instances.after_stop(instance, now, is_forced=is_forced)
 
-        return await self._move(caller, ids, move)
+        return await self._transactor.move(caller, ids, move)
 
     async def reboot(self, caller: Caller, ids: Sequence[InstanceId]) -> Sequence[Change]:
         """Ask for a restart of running machines; all or none.
@@ -307,7 +376,7 @@ class Core:
         def move(instance: Instance, _: datetime) -> Instance:
             return instances.after_reboot(instance)
 
-        return await self._move(caller, ids, move)
+        return await self._transactor.move(caller, ids, move)
 
     # --- key pairs and tags
 
@@ -317,7 +386,8 @@ class Core:
         """Return a fresh key pair; its private half is given out here and nowhere else.
 
         Raises:
-            KeyPairExists: the name is taken.
+            KeyPairExists: the name is taken in the region.
+            LimitReached: the account may not have more.
             InvalidRequest: the name is empty, too long or unprintable.
         """
         name = check_name("KeyName", name)
@@ -329,7 +399,7 @@ class Core:
 
         Raises:
             InvalidKeyMaterial: it cannot be used.
-            KeyPairExists, InvalidRequest: see `create_key_pair`.
+            KeyPairExists, LimitReached, InvalidRequest: see `create_key_pair`.
         """
         name = check_name("KeyName", name)
         return await self._keep_key_pair(caller, name, sshkeys.read_public(material), tags)
@@ -338,33 +408,34 @@ class Core:
         """Forget a key pair of the account, with its tags. Machines that it opens stay as they are.
 
         Raises:
-            UnknownKeyPairs: it is another account's, or was deleted before.
+            UnknownKeyPairs: it is another account's, in another region, or was deleted before.
         """
+        now = self.now()
 
         def work(tx: Transaction) -> None:
-            if (found := tx.state.key_pairs.get(pair.id)) is None or found.account_id != caller.account_id:
+            if not fleet_of(tx, caller, now).has(ResourceKind.KEY_PAIR, pair.id):
                 raise UnknownKeyPairs([pair.name])
-            tx.drop(found)
-            tx.drop(TagSet(_resource_of(found), {}))
+            tx.drop(pair)
+            tx.drop(TagSet(_resource_of(pair), {}))
 
-        await self._transact(caller, work)
+        await self._transactor.transact(caller, work)
 
     async def tag(self, caller: Caller, resources: Sequence[Resource], values: Mapping[str, str]) -> None:
         """Add or replace tags on resources that the account can see; all or none.
 
         Raises:
             InvalidTag, TooManyTags: the tags break the rules.
-            UnknownInstances, UnknownOrder, UnknownImage, UnknownKeyPairs: a resource is not there, or another's.
+            See `Fleet.require`: a resource is not there, or another's.
         """
         now = self.now()
 
         def work(tx: Transaction) -> None:
-            fleet = Fleet(tx.state, caller.account_id, now)
+            fleet = fleet_of(tx, caller, now)
             for resource in resources:
                 fleet.require(resource)
                 tx.put(with_tags(_tags_on(tx, resource), values))
 
-        await self._transact(caller, work)
+        await self._transactor.transact(caller, work)
 
     async def untag(
         self, caller: Caller, resources: Sequence[Resource], values: Mapping[str, str | None] | None
@@ -372,12 +443,12 @@ class Core:
         """Remove tags from resources, all of them where `values` is None; removing a tag that is not there is fine.
 
         Raises:
-            UnknownInstances, UnknownOrder, UnknownImage, UnknownKeyPairs: a resource is not there, or another's.
+            See `Fleet.require`: a resource is not there, or another's.
         """
         now = self.now()
 
         def work(tx: Transaction) -> None:
-            fleet = Fleet(tx.state, caller.account_id, now)
+            fleet = fleet_of(tx, caller, now)
             for resource in resources:
                 fleet.require(resource)
                 left = without_tags(_tags_on(tx, resource), values) if values is not None else TagSet(resource, {})
@@ -386,36 +457,9 @@ class Core:
                 else:
                     tx.drop(left)
 
-        await self._transact(caller, work)
+        await self._transactor.transact(caller, work)
 
     # --- how it is done
-
-    async def _transact(self, caller: Caller, work: Callable[[Transaction], T]) -> T:
-        if not caller.is_dry_run:
-            return await self._store.transact(work)
-
-        def trial(tx: Transaction) -> T:
-            work(tx)
-            raise DryRunPassed
-
-        return await self._store.transact(trial)
-
-    async def _move(self, caller: Caller, ids: Sequence[InstanceId], move: Move) -> Sequence[Change]:
-        now = self.now()
-
-        def work(tx: Transaction) -> list[Change]:
-            Fleet(tx.state, caller.account_id, now).instances_by_id(ids)
-            return _moved(tx, ids, move, now)
-
-        changes = await self._transact(caller, work)
-        self._announce(caller, changes)
-        return changes
-
-    def _announce(self, caller: Caller, changes: Sequence[Change]) -> None:
-        """Wake the reconciler for what changed, and log each change of state."""
-        for change in changes:
-            log_change(self._log, change.before, change.after, request_id=caller.request_id)
-        self._wake(change.after.id for change in changes)
 
     async def _find_order(self, order_id: OrderId) -> OrderView:
         state = await self._store.view()
@@ -446,11 +490,14 @@ class Core:
         now = self.now()
 
         def work(tx: Transaction) -> KeyPair:
-            if (caller.account_id, name) in tx.state.key_pairs_by_name:
+            region_id = home_of(tx.state, caller)
+            if (caller.account_id, region_id, name) in tx.state.key_pairs_by_name:
                 raise KeyPairExists(name)
+            self._house.limits.require_room("key_pairs", len(tx.state.key_pairs_of.get(caller.account_id, ())))
             pair = KeyPair(
                 KeyPairId(tx.next_id(KeyPair)),
                 caller.account_id,
+                region_id,
                 name,
                 public.kind,
                 public.fingerprint,
@@ -462,18 +509,7 @@ class Core:
                 tx.put(with_tags(TagSet(_resource_of(pair), {}), tags))
             return pair
 
-        return await self._transact(caller, work)
-
-
-def _moved(tx: Transaction, ids: Iterable[InstanceId], move: Move, now: datetime) -> list[Change]:
-    changes = []
-    for instance_id in ids:
-        before = tx.state.instances[instance_id]
-        after = move(before, now)
-        if after != before:
-            tx.put(after)
-        changes.append(Change(before, after))
-    return changes
+        return await self._transactor.transact(caller, work)
 
 
 def _tags_on(tx: Transaction, resource: Resource) -> TagSet:
