@@ -179,11 +179,10 @@ def _as_json(event: Event) -> bytes:
     """Return the event as a line that begins with its time; keys without a value are left out."""
     if "exc_info" in event:
         event["exception"] = _structured(event.pop("exc_info"))
-    line = {"time": _timestamp()}
-    for key, value in event.items():
-        if value is not None:
-            line[key] = value  # noqa: PERF403  a second dictionary would cost more
-    return orjson.dumps(line, str, _JSON_OPTIONS)
+    if None in event.values():
+        event = {key: value for key, value in event.items() if value is not None}
+    # The time is put before what is there: another dictionary would cost more.
+    return b'{"time":"%b",%b' % (_timestamp(), orjson.dumps(event, str, _JSON_OPTIONS)[1:])
 
 
 def _structured(exc_info: object) -> object:
@@ -201,16 +200,15 @@ class _Second:
     """The second that was written last, so that its text is made once."""
 
     number = -1
-    text = ""
+    text = b""
 
 
-def _timestamp() -> str:
+def _timestamp() -> bytes:
     """Return the time in UTC to the millisecond."""
-    now = time.time_ns()
-    seconds = now // _NANOSECONDS
+    seconds, nanoseconds = divmod(time.time_ns(), _NANOSECONDS)
     if seconds != _Second.number:
-        _Second.number, _Second.text = seconds, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{_Second.text}.{now % _NANOSECONDS // _MILLISECOND:03}Z"
+        _Second.number, _Second.text = seconds, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).encode()
+    return b"%b.%03dZ" % (_Second.text, nanoseconds // _MILLISECOND)
 
 
 # --- console

@@ -1,19 +1,16 @@
 """What Prometheus scrapes: counted as requests go by, or read off the state when somebody asks."""
 
+from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    GCCollector,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Gauge, GCCollector, ProcessCollector, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 
 from core.instances import State as Lifecycle
 from core.reconciler import Reconciler
@@ -45,6 +42,57 @@ class Health:
         return {part: reason for part, reason in parts.items() if reason}
 
 
+@dataclass(slots=True)
+class Durations:
+    """How long requests took: how many of them fell into each bucket, and the sum of their seconds."""
+
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(_BUCKETS_SECONDS) + 1))
+    sum: float = 0.0
+
+
+class Requests(Collector):
+    """Counts requests as they go by, and words the counts when somebody asks.
+
+    The library's own counters take a lock, a clock and a dozen calls for each, three times the cost of all of this.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str, str | int], int] = {}
+        self._durations: defaultdict[str, Durations] = defaultdict(Durations)
+
+    def record(self, protocol: str, exchange: Exchange, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        key = protocol, exchange.action, exchange.code or status
+        counts = self._counts
+        if key not in counts and len(counts) >= _MOST_SERIES:
+            key = protocol, "other", "other"
+        counts[key] = counts.get(key, 0) + 1
+        durations = self._durations[protocol]
+        durations.buckets[bisect_left(_BUCKETS_SECONDS, seconds)] += 1
+        durations.sum += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """See `Collector.collect`."""
+        counted = CounterMetricFamily(
+            "onefleet_requests",
+            "Requests answered; code is the protocol's error code, or else the HTTP status.",
+            labels=("protocol", "action", "code"),
+        )
+        for (protocol, action, code), count in self._counts.items():
+            counted.add_metric((protocol, action, str(code)), count)
+        yield counted
+        timed = HistogramMetricFamily(
+            "onefleet_request_seconds", "Time from a request's head to its answer.", labels=("protocol",)
+        )
+        for protocol, durations in self._durations.items():
+            timed.add_metric((protocol,), _cumulative(durations), durations.sum)
+        yield timed
+
+
+def _cumulative(durations: Durations) -> list[tuple[str, float]]:
+    return list(zip([*map(str, _BUCKETS_SECONDS), "+Inf"], accumulate(durations.buckets), strict=True))
+
+
 class Metrics:
     """The gateway's metrics, in a registry of their own."""
 
@@ -52,19 +100,9 @@ class Metrics:
         # Otherwise there is a second series for each, which nobody reads.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it so
         registry = self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "onefleet_requests",
-            "Requests answered; code is the protocol's error code, or else the HTTP status.",
-            ("protocol", "action", "code"),
-            registry=registry,
-        )
-        self._seconds = Histogram(
-            "onefleet_request_seconds",
-            "Time from a request's head to its answer.",
-            ("protocol",),
-            registry=registry,
-            buckets=_BUCKETS_SECONDS,
-        )
+        requests = Requests()
+        registry.register(requests)
+        self.record = requests.record
         self._instances = _gauge(registry, "instances", "Machines, and machines that were, of the last day.", "state")
         self._capacity = _gauge(registry, "capacity", "Machines that can stand in the zone.", "product", "zone")
         self._occupied = _gauge(registry, "occupied", "Machines that take up capacity.", "product", "zone")
@@ -75,14 +113,6 @@ class Metrics:
         self._ready = _gauge(registry, "ready", "Whether the gateway is ready, as /readyz tells: 1 or 0.")
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
-        self._counters: dict[tuple[str, str, str | int], Counter] = {}
-        self._histograms: dict[str, Histogram] = {}
-
-    def record(self, protocol: str, exchange: Exchange, status: int, seconds: float) -> None:
-        """Count a request that was answered."""
-        key = protocol, exchange.action, exchange.code or status
-        (self._counters.get(key) or self._counter(key)).inc()
-        (self._histograms.get(protocol) or self._histogram(protocol)).observe(seconds)
 
     def expose(self, state: State, reconciler: Reconciler, health: Health) -> bytes:
         """Return everything in Prometheus' text format."""
@@ -96,16 +126,6 @@ class Metrics:
             self._instances.labels(lifecycle.value).set(by_state[lifecycle])
         self._expose_capacity(state)
         return generate_latest(self._registry)
-
-    def _counter(self, key: tuple[str, str, str | int]) -> Counter:
-        if len(self._counters) >= _MOST_SERIES:
-            return self._requests.labels(key[0], "other", "other")
-        counter = self._counters[key] = self._requests.labels(*key)
-        return counter
-
-    def _histogram(self, protocol: str) -> Histogram:
-        histogram = self._histograms[protocol] = self._seconds.labels(protocol)
-        return histogram
 
     def _expose_capacity(self, state: State) -> None:
         self._capacity.clear()

@@ -4,12 +4,13 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from gateway import log, welcome
 from gateway.app import Gateway, mount, open_gateway
@@ -19,6 +20,8 @@ from gateway.tls import Tls, UnusableCertificate
 from gateway.trouble import Trouble
 
 FIRST_ACCOUNT = "first"
+
+_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _BACKLOG = 1024
 _IDLE_SECONDS = 75.0
@@ -78,6 +81,8 @@ async def _answering(gateway: Gateway, tls: Tls | None) -> AsyncIterator[str]:
         shutdown_timeout=_GIVING_UP_SECONDS,
     )
     await runner.setup()
+    if runner.server is not None:
+        runner.server.request_handler = _with_shortcuts(runner.app, runner.server.request_handler)
     try:
         context = tls.context if tls else None
         site = web.TCPSite(runner, server.listen.host, server.listen.port, ssl_context=context, backlog=_BACKLOG)
@@ -90,6 +95,36 @@ async def _answering(gateway: Gateway, tls: Tls | None) -> AsyncIterator[str]:
         await _finish(runner, server.shutdown_seconds)
     finally:
         await runner.cleanup()
+
+
+def _with_shortcuts(app: web.Application, otherwise: _Handler) -> _Handler:
+    """Return a handler that finds what answers a path, or a whole folder, at a glance, whatever the method.
+
+    aiohttp's router, to which all else is left, takes a twentieth of a request's time.
+    """
+    paths: dict[str, _Handler | None] = {}
+    folders: list[tuple[str, _Handler | None]] = []
+    for route in app.router.routes():
+        assert route.resource is not None
+        name, pattern = route.resource.canonical, route.resource.get_info().get("pattern")
+        handler = cast("_Handler", route.handler) if route.method == hdrs.METH_ANY else None
+        if pattern is None:
+            paths[name] = None if name in paths else handler
+        else:
+            folder = name.partition("{")[0]
+            folders.append((folder, handler if pattern.fullmatch(f"{folder}any/thing") else None))
+    folders.sort(key=lambda each: len(each[0]), reverse=True)
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        path = request.raw_path.partition("?")[0]
+        handler = paths.get(path)
+        if handler is None and path not in paths and "%" not in path:
+            handler = next((handler for folder, handler in folders if path.startswith(folder)), None)
+        if handler is None or hdrs.EXPECT in request.headers:
+            return await otherwise(request)
+        return await handler(request)
+
+    return handle
 
 
 async def _finish(runner: web.AppRunner, seconds: float) -> None:

@@ -140,6 +140,10 @@ class Boundary:
 
         return handle
 
+    def called_host(self, request: web.Request) -> str:
+        """Return the host that the client called; see `Exchange.called_host`."""
+        return self._exchange(request).called_host
+
     async def read_body(self, request: web.Request) -> bytes:
         """Return the whole body.
 
@@ -151,8 +155,11 @@ class Boundary:
         if not request.body_exists:
             return b""
         try:
-            if request.content.is_eof():
-                return await request.read()
+            if request.content.is_eof():  # all of it came with the head, or has come since
+                body = request.content.read_nowait()
+                if len(body) > self.limits.body_bytes:
+                    raise BodyTooLarge(self.limits.body_bytes)
+                return body
             async with asyncio.timeout(self.limits.body_seconds):
                 return await request.read()
         except web.HTTPRequestEntityTooLarge:
@@ -165,8 +172,7 @@ class Boundary:
             raise BodyBroken(str(error)) from None
 
     def _exchange(self, request: web.Request) -> Exchange:
-        peer = request.transport.get_extra_info("peername") if request.transport else None
-        address = peer[0] if peer else ""
+        address = request.remote or ""
         scheme, host = request.scheme, request.headers.get("Host", "")
         is_local = address in _LOOPBACK
         if self._proxies and self._is_proxy(address):
