@@ -1,57 +1,101 @@
 """Who sent this request, and which of its parameters may be believed."""
 
 import binascii
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from hmac import compare_digest
+from typing import Any
 
 from aiohttp import web
 
 from core.accounts import Protocol
 from core.service import Credential
+from protocols.faults import Fault
 from protocols.zerosix import oauth1
+from protocols.zerosix.conventions import FIELDS, narrowed
 from protocols.zerosix.decode import Arguments, nested, read_document, read_parameters
-from protocols.zerosix.errors import ANONYMOUS, NOT_PRIVATE, UNREADABLE_BASIC, WRONG_SECRET, Refusal
-from protocols.zerosix.routes import Answer, Call, Handler, Visit
+from protocols.zerosix.errors import (
+    ANONYMOUS,
+    CALLER_FAULTS,
+    INVALID_PARAMETERS,
+    NOT_PRIVATE,
+    REQUEST_FAULTS,
+    UNREADABLE_BASIC,
+    WRONG_SECRET,
+    Refusal,
+)
+from protocols.zerosix.oauth1 import Pairs
+from protocols.zerosix.parameters import Parameter, Parameters
+from protocols.zerosix.routes import Answer, Call, Endpoint, Handler, Result, Visit
 
 _KEY, _SECRET = "consumer_key", "consumer_secret"
 
 
-def authenticated(answer: Callable[[Call], Awaitable[Answer | web.Response]]) -> Handler:
+def authenticated(
+    answer: Callable[[Call], Awaitable[Answer | web.Response]],
+    operation: str,
+    summary: str,
+    *,
+    gives: Result,
+    takes: Sequence[Parameter[Any]] = (),
+    faults: Sequence[Fault] = (),
+) -> Endpoint:
+    """Return an endpoint that finds out who is calling before it asks `answer`."""
+    parameters = Parameters(*takes, FIELDS)
+    all_faults = (*faults, *REQUEST_FAULTS, *CALLER_FAULTS)
+    return Endpoint(identified(answer, parameters), operation, summary, parameters, gives, all_faults)
+
+
+def public(answer: Handler, operation: str, summary: str, *, gives: Result) -> Endpoint:
+    """Return an endpoint that lets `answer` answer anybody."""
+    parameters = Parameters(FIELDS)
+
+    @wraps(answer)
+    async def handler(visit: Visit) -> Answer | web.Response:
+        values = parameters.read(nested(read_parameters(visit.sent.raw_query)), visit.settings)
+        return await narrowed(await answer(visit), values)
+
+    return Endpoint(handler, operation, summary, parameters, gives, (INVALID_PARAMETERS,), is_public=True)
+
+
+def identified(answer: Callable[[Call], Awaitable[Answer | web.Response]], parameters: Parameters) -> Handler:
     """Return a handler that finds out who is calling before it asks `answer`.
 
     Raises, besides what `answer` raises:
         Refusal, OAuthError, UnknownKey, NonceUsed, AddressNotAllowed: the caller is not to be believed.
+        Refusal: what is asked cannot be read.
     """
 
     @wraps(answer)
     async def handler(visit: Visit) -> Answer | web.Response:
-        exchange = visit.exchange
-        credential, arguments = await _identify(visit)
+        exchange, settings = visit.exchange, visit.settings
+        credential, asked, arguments = await _identify(visit)
         caller = visit.core.admit(credential, exchange.address, Protocol.ZEROSIX, exchange.request_id)
         exchange.account_id = caller.account_id
-        return await answer(Call(visit.core, visit.settings, exchange, visit.name, caller, arguments))
+        values = parameters.read(arguments, settings)
+        told = await answer(Call(visit.core, settings, exchange, visit.name, caller, values, asked))
+        return await narrowed(told, values) if FIELDS in values else told
 
     return handler
 
 
-async def _identify(visit: Visit) -> tuple[Credential, Arguments]:
-    """Return whose request it is, and its arguments."""
+async def _identify(visit: Visit) -> tuple[Credential, Pairs, Arguments]:
+    """Return whose request it is, the parameters that are believed of its query and form, and all its arguments."""
     core, sent = visit.core, visit.sent
     claim = oauth1.read_claim(sent)
     if claim is not None:
         credential = await core.credential(claim.consumer_key)
-        parameters = _verify(visit, claim, credential.secret_key)
+        signed = _verify(visit, claim, credential.secret_key)
         await core.claim_nonce(claim.consumer_key, claim.timestamp, claim.nonce)
         # OAuth does not sign a JSON body: whoever is on the path may have put one there, so it overrides nothing.
-        return credential, {**_body(visit), **nested(parameters)}
-    parameters = dict([*read_parameters(sent.raw_query), *sent.form])
-    credential = await _by_secret(visit, *_shown(visit, parameters))
-    return credential, {**nested(parameters), **_body(visit)}
+        return credential, signed, {**_body(visit), **nested(signed)}
+    shown = [*read_parameters(sent.raw_query), *sent.form]
+    credential = await _by_secret(visit, *_shown(visit, dict(shown)))
+    return credential, shown, {**nested(shown), **_body(visit)}
 
 
-def _verify(visit: Visit, claim: oauth1.Claim, secret: str) -> Mapping[str, str]:
+def _verify(visit: Visit, claim: oauth1.Claim, secret: str) -> Pairs:
     """Return the signed parameters. The URL that was signed is the public one, or else the one that was called."""
     exchange, sent, now = visit.exchange, visit.sent, visit.core.now()
     try:

@@ -6,7 +6,6 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from protocols.faults import Fault
 from protocols.zerosix.errors import INVALID_JSON, NOT_AN_OBJECT, UNREADABLE_PARAMETERS, Refusal
 from protocols.zerosix.oauth1 import PARAMETERS_MAX, Pairs
 
@@ -15,7 +14,6 @@ Arguments = Mapping[str, object]
 
 _FORM = "application/x-www-form-urlencoded"
 _AUTHORITY = re.compile(r"[^/]*//[^/?#]*")
-_WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)  # what is longer may not fit the database's integers
 
 # Strings are passed over (one that never ends, to the end); a comma that follows no value stays, and so stays wrong.
 # No part gives back what it took, so that no body costs more than its length.
@@ -75,32 +73,29 @@ def read_document(text: bytes) -> dict[str, object]:
     return {name: value for name, value in document.items() if value is not None}
 
 
-def nested(parameters: Mapping[str, str]) -> dict[str, object]:
-    """Return the parameters with PHP's `group[name]` gathered into a mapping for each group."""
+def nested(parameters: Pairs) -> dict[str, object]:
+    """Return the parameters by name, with PHP's `group[name]` gathered into a mapping for each group.
+
+    Of a repeated name the last one counts; `group[]` gathers its texts in a list.
+    """
     groups: dict[str, object] = {}
-    for name, value in parameters.items():
+    for name, value in parameters:
         group, bracket, rest = name.partition("[")
-        if not (bracket and group and rest.endswith("]")):
+        if bracket and group and rest.endswith("]"):
+            _put(groups, group, rest[:-1], value)
+        else:
             groups[name] = value
-            continue
-        members = groups.get(group)
-        if not isinstance(members, dict):
-            groups[group] = members = {}
-        members[rest[:-1]] = value
     return groups
 
 
-def whole_number(value: object, otherwise: Fault) -> int:
-    """Return a number from 0 up that JSON has as an integer or a client spelled in digits.
-
-    Raises:
-        Refusal: it is anything else; `otherwise` says so.
-    """
-    if isinstance(value, str) and _WHOLE.fullmatch(value):
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    raise Refusal(otherwise)
+def _put(groups: dict[str, object], group: str, member: str, value: str) -> None:
+    members = groups.get(group)
+    if not isinstance(members, dict):
+        groups[group] = members = {}
+    if member:
+        members[member] = value
+    else:
+        members.setdefault("", []).append(value)
 
 
 def _parse(text: bytes) -> object:

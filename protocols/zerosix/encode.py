@@ -1,6 +1,7 @@
 """Writes products, orders and credentials as ZeroSix does: money and counts as text, time in the site's zone."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -15,6 +16,7 @@ from protocols.zerosix.settings import ZeroSixSettings
 
 Document = dict[str, object]
 
+_SSH_PORT = 22
 _PHP_NAMED_ZONE = 3
 """What PHP's DateTime calls a zone that is given by its name."""
 
@@ -41,7 +43,6 @@ def attributes(ware: Product) -> Mapping[str, str]:
 def order(view: OrderView, fleet: Fleet, settings: ZeroSixSettings) -> Document:
     """Return an order with its machines."""
     booked, now = view.order, fleet.now
-    user = fleet.image(booked.image_id).default_user
     machines = [(instance, billing.cost(instance, now)) for instance in view.instances]
     return {
         "order_id": booked.id,
@@ -55,7 +56,7 @@ def order(view: OrderView, fleet: Fleet, settings: ZeroSixSettings) -> Document:
         "script_url": booked.script_url,
         "total_cost": money(sum([cost for _, cost in machines], Decimal())),
         "ec2_reservation_id": f"r-{booked.id:017x}",
-        "instances": [_instance(instance, cost, user, now, settings) for instance, cost in machines],
+        "instances": [_instance(instance, cost, fleet, settings) for instance, cost in machines],
     }
 
 
@@ -64,19 +65,15 @@ def credentials(view: OrderView, ssh_key: str, fleet: Fleet, settings: ZeroSixSe
 
     Those that ended are left out: their ports may be other customers' by now.
     """
-    user = fleet.image(view.order.image_id).default_user
+    machines = [instance for instance in view.instances if not instance.has_ended]
+    doors = [(instance, _door(instance, fleet, settings)) for instance in machines]
     return {
         "order_id": view.order.id,
         "order_key": view.order.order_key,
         "ssh_key": ssh_key,
         "instances": [
-            {
-                "instance_id": instance.id,
-                "ssh_hostname": f"{user}@{_host(instance, settings)}",
-                "ssh_port": str(instance.ssh_port),
-            }
-            for instance in view.instances
-            if not instance.has_ended
+            {"instance_id": instance.id, "ssh_hostname": door.hostname, "ssh_port": str(door.port)}
+            for instance, door in doors
         ],
     }
 
@@ -94,18 +91,33 @@ def moment(at: datetime, zone: ZoneInfo) -> Mapping[str, object]:
     return {"time": local.isoformat(timespec="seconds"), "timezone_type": _PHP_NAMED_ZONE, "timezone": zone.key}
 
 
-def _instance(instance: Instance, cost: Decimal, user: str, now: datetime, settings: ZeroSixSettings) -> Document:
+@dataclass(slots=True)
+class _Door:
+    """Where one logs in to a machine, with the user's name before the host's."""
+
+    hostname: str
+    port: int
+
+
+def _door(instance: Instance, fleet: Fleet, settings: ZeroSixSettings) -> _Door:
+    """Return the address that its renter bound to the machine, where ssh is ssh's port, else its port of the host."""
+    user, bound = fleet.image(instance.image_id).default_user, fleet.bound_to(instance.id)
+    if bound:
+        return _Door(f"{user}@{bound[0].address}", _SSH_PORT)
+    return _Door(f"{user}@{instance.public_address or settings.ssh_host}", instance.ssh_port)
+
+
+def _instance(instance: Instance, cost: Decimal, fleet: Fleet, settings: ZeroSixSettings) -> Document:
+    door, product = _door(instance, fleet, settings), fleet.product(instance.product_id)
     return {
         "instance_id": instance.id,
         "status": f"wc-{orders.instance_status(instance)}",
         "start_date": moment(instance.launched_at, settings.timezone),
         "end_date": moment(instance.ended_at, settings.timezone) if instance.ended_at else "",
-        "machine": f"-p{instance.ssh_port} {user}@{_host(instance, settings)}",
-        "rented_hours": str(billing.started_hours(instance, now)),
+        "machine": f"-p{door.port} {door.hostname}",
+        "rented_hours": str(billing.started_hours(instance, fleet.now)),
+        "hourly-price": money(instance.hourly_price),
+        "product": {"id": product.id, "name": product.title},
         "total_cost": money(cost),
         "ec2_instance_id": f"i-{instance.id:017x}",
     }
-
-
-def _host(instance: Instance, settings: ZeroSixSettings) -> str:
-    return instance.public_address or settings.ssh_host

@@ -4,7 +4,7 @@ The codes and words are those of seed-zerosix-api.md; where it is silent, those 
 (wordpress-conventions.md). What they do not have begins with `onefleet_`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
 from core import errors as core
@@ -14,12 +14,20 @@ from protocols.zerosix import oauth1
 
 
 class Refusal(Exception):
-    """A refusal of what only this protocol knows. `details` go into the answer's `data`, `headers` into its head."""
+    """A refusal of what only this protocol knows.
+
+    `text` is for a fault that has no words of its own. `details` go into the answer's `data`, `headers` into its head.
+    """
 
     def __init__(
-        self, fault: Fault, *, details: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        fault: Fault,
+        text: str = "",
+        *,
+        details: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(fault.text(self))
+        super().__init__(text or fault.text(self))
         self.fault, self.details, self.headers = fault, details or {}, headers or {}
 
 
@@ -32,6 +40,8 @@ def _words(text: str) -> Callable[[object], str]:
 
 _AUTHENTICATION = "woocommerce_rest_authentication_error"
 
+NOT_BELIEVED = Fault(401, _AUTHENTICATION)
+INCOMPLETE_OAUTH = Fault(401, oauth1.MissingParameters.code)
 WRONG_SECRET = Fault(401, _AUTHENTICATION, _words("Consumer secret is invalid."))
 UNREADABLE_BASIC = Fault(
     401, _AUTHENTICATION, _words("Malformed Authorization header - write Basic base64(consumer key:consumer secret).")
@@ -65,8 +75,22 @@ UNREADABLE_PARAMETERS = Fault(
     "rest_invalid_param",
     _words(f"The query or the form cannot be read: send UTF-8, and at most {oauth1.PARAMETERS_MAX} parameters."),
 )
+INVALID_PARAMETERS = Fault(400, "rest_invalid_param")
+MISSING_PARAMETERS = Fault(400, "rest_missing_callback_param")
+OVERRIDE_WITHOUT_POST = Fault(
+    400,
+    "rest_invalid_param",
+    _words("Only a POST request may ask for another method, by _method or by X-HTTP-Method-Override."),
+)
 INVALID_JSON = Fault(400, "rest_invalid_json", _words("Invalid JSON body passed."))
 NOT_AN_OBJECT = Fault(400, "rest_invalid_json", _words("Invalid JSON body passed: it must be an object."))
+
+TOO_OFTEN = Fault(429, "onefleet_too_many_requests")
+CALLER_FAULTS = (INCOMPLETE_OAUTH, NOT_BELIEVED, TOO_OFTEN, *ANONYMOUS.values())
+"""How any request to what is not public may be refused for its caller."""
+
+REQUEST_FAULTS = (INVALID_PARAMETERS, INVALID_JSON)
+"""How any request may be refused for its form."""
 
 # --- products
 
@@ -91,6 +115,21 @@ INVALID_ATTRIBUTE = Fault(
 INVALID_PRODUCT_ID = Fault(400, "order_invalid_product_id", _words("Invalid ProductID."))
 INVALID_INSTANCES = Fault(400, "order_invalid_instances", _words("Invalid number of instances"))
 INVALID_ORDER_ID = Fault(400, "order_invalid_id", _words("Invalid Order ID."))
+# Documented so: not an error to HTTP, although nothing was booked.
+NO_ROOM = Fault(
+    200,
+    "order_not_available_resources",
+    _words("Number of requested instances unavailable at this moment."),
+)
+FOREIGN_ORDER = Fault(401, "order_invalid_permissions", _words("You are not authorized to modify this order."))
+ENDED_ORDER = Fault(
+    404,
+    "order_invalid_status",
+    _words("Order has been marked already as completed. You cant delete this order."),
+)
+# Neither is WooCommerce's or ZeroSix's: a customer's limit, and what the customer set through EC2.
+TOO_MUCH = Fault(403, "onefleet_limit_reached")
+PROTECTED = Fault(403, "onefleet_machine_protected")
 _LINK = "Use an http or https URL of at most 2048 characters, without blanks."
 INVALID_URL = {
     "file_url": Fault(400, "order_invalid_file_url", _words(f"Invalid file URL. {_LINK}")),
@@ -112,33 +151,25 @@ ENDED_ORDER_KEY = Fault(
 ZEROSIX_FAULTS = FaultTable(
     {
         # the caller
-        oauth1.OAuthError: Fault(401, _AUTHENTICATION),
-        oauth1.MissingParameters: Fault(401, oauth1.MissingParameters.code),
+        oauth1.OAuthError: NOT_BELIEVED,
+        oauth1.MissingParameters: INCOMPLETE_OAUTH,
         core.UnknownKey: Fault(401, _AUTHENTICATION, _words("Consumer key is invalid.")),
         core.NonceUsed: Fault(401, _AUTHENTICATION, _words("Invalid nonce - nonce has already been used.")),
-        core.AddressNotAllowed: Fault(401, _AUTHENTICATION),
+        core.AddressNotAllowed: NOT_BELIEVED,
         # the request
-        core.InvalidRequest: Fault(400, "rest_invalid_param"),
+        core.InvalidRequest: INVALID_PARAMETERS,
         BodyBroken: Fault(400, "rest_invalid_json"),
         BodyTooLarge: Fault(413, "woocommerce_rest_request_entity_too_large"),
         BodyTooSlow: Fault(408, "onefleet_request_timeout"),
         # the domain
         core.UnknownProduct: INVALID_PRODUCT_ID,
-        # Documented so: not an error to HTTP, although nothing was booked.
-        core.InsufficientCapacity: Fault(
-            200,
-            "order_not_available_resources",
-            _words("Number of requested instances unavailable at this moment."),
-        ),
+        core.InsufficientCapacity: NO_ROOM,
         core.UnknownOrder: INVALID_ORDER_ID,
-        core.ForeignOrder: Fault(
-            401, "order_invalid_permissions", _words("You are not authorized to modify this order.")
-        ),
-        core.OrderEnded: Fault(
-            404,
-            "order_invalid_status",
-            _words("Order has been marked already as completed. You cant delete this order."),
-        ),
+        core.ForeignOrder: FOREIGN_ORDER,
+        core.OrderEnded: ENDED_ORDER,
+        core.Protected: PROTECTED,
+        core.LimitReached: TOO_MUCH,
+        core.TooManyRequests: TOO_OFTEN,
         core.StoreUnavailable: Fault(503, "onefleet_unavailable"),
     }
 )
@@ -148,6 +179,23 @@ SERVER_FAULT = Fault(
     "internal_server_error",
     _words("There has been a critical error on this server. Tell the operator the request_id."),
 )
+
+
+REFUSALS = (Refusal, oauth1.OAuthError, core.CoreError, BodyBroken, BodyTooLarge, BodyTooSlow)
+"""Every class of exception that may have a row above."""
+
+
+def missing_parameters(names: Sequence[str]) -> Refusal:
+    """Return the refusal of a request without these parameters."""
+    return Refusal(MISSING_PARAMETERS, f"Missing parameter(s): {', '.join(names)}", details={"params": list(names)})
+
+
+def invalid_parameters(reasons: Mapping[str, tuple[str, str]]) -> Refusal:
+    """Return the refusal of parameters that do not fit, for each of which there is a code and words."""
+    texts = {name: f"{name} {words}" for name, (_, words) in reasons.items()}
+    details = {name: {"code": code, "message": texts[name], "data": None} for name, (code, _) in reasons.items()}
+    text = f"Invalid parameter(s): {', '.join(reasons)}"
+    return Refusal(INVALID_PARAMETERS, text, details={"params": texts, "details": details})
 
 
 def fault_of(error: Exception) -> Fault:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from hmac import compare_digest, digest
+from hmac import compare_digest
 from urllib.parse import quote, unquote
+
+from protocols.mac import keyed
 
 Pairs = Sequence[tuple[str, str]]
 Signed = tuple[str, str]  # the base string URI and the normalized parameters
@@ -106,7 +108,8 @@ class SignatureMethod(StrEnum):
 HASHES = {SignatureMethod.HMAC_SHA1: "sha1", SignatureMethod.HMAC_SHA256: "sha256"}
 
 
-@dataclass(frozen=True, slots=True)
+# Neither this nor the claim is frozen: they are made for every request, at three times the cost if they were.
+@dataclass(slots=True)
 class SignedRequest:
     """What a signature can cover of an HTTP request, as the client sent it to the public URL.
 
@@ -123,7 +126,7 @@ class SignedRequest:
     form: Pairs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claim:
     """What a request says of its signer; nothing of it is proven before `verify`.
 
@@ -148,7 +151,8 @@ def read_claim(request: SignedRequest) -> Claim | None:
     in_header = _is_oauth(request.authorization)
     if not (in_header or "oauth_" in request.raw_query or _has_marks(request.form)):
         return None
-    pairs = [*_query_parameters(request.raw_query), *request.form, *_header_parameters(request.authorization)]
+    queried = _query_parameters(request.raw_query) if request.raw_query else ()
+    pairs = [*queried, *request.form, *_header_parameters(request.authorization)]
     if not (in_header or _has_marks(pairs)):
         return None
     if len(pairs) > PARAMETERS_MAX:
@@ -156,11 +160,11 @@ def read_claim(request: SignedRequest) -> Claim | None:
     return _claim(pairs)
 
 
-def verify(claim: Claim, request: SignedRequest, consumer_secret: str, now: datetime) -> Mapping[str, str]:
+def verify(claim: Claim, request: SignedRequest, consumer_secret: str, now: datetime) -> Pairs:
     """Check time stamp and signature; return the parameters that the handler must read, and no others.
 
-    They are what was signed, without the oauth_* ones; of a repeated name the last copy on the wire counts. To read the
-    query again would let someone on the path put an unsigned first copy before a signed one.
+    They are what was signed, without the oauth_* ones. A name is repeated only if the client signed each copy: to read
+    the query again would let someone on the path put an unsigned first copy before a signed one.
 
     Whether the nonce is new is for the caller to check, after this.
 
@@ -169,8 +173,9 @@ def verify(claim: Claim, request: SignedRequest, consumer_secret: str, now: date
     """
     if abs(claim.timestamp - now.timestamp()) > TIMESTAMP_WINDOW.total_seconds():
         raise InvalidTimestamp
-    accepting_rung(claim, request, consumer_secret)
-    return {name: value for name, value in claim.parameters if not name.startswith("oauth_")}
+    rung = accepting_rung(claim, request, consumer_secret)
+    own = [pair for pair in claim.parameters if not pair[0].startswith("oauth_")]
+    return own if rung == _EVERY_COPY_SIGNED else list(dict(own).items())
 
 
 def accepting_rung(claim: Claim, request: SignedRequest, consumer_secret: str) -> str:
@@ -232,6 +237,8 @@ def _refuse_broken_escapes(raw: str) -> None:
 def _decode(text: str) -> str:
     if "%" not in text:
         return text
+    # These three are all that a signature in base64 has.
+    text = text.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=")
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
@@ -311,7 +318,7 @@ def _encode_uri(uri: str) -> str:
 
 def sign(method: SignatureMethod, key: str, base_string: str) -> str:
     """Compute the signature; the key is the encoded consumer secret, `&` and the encoded token secret."""
-    return b2a_base64(digest(key.encode(), base_string.encode(), HASHES[method]), newline=False).decode()
+    return b2a_base64(keyed(key.encode(), HASHES[method])(base_string.encode()), newline=False).decode()
 
 
 def join_base_string(method: str, uri: str, parameters: str) -> str:
@@ -391,6 +398,8 @@ def _uri(request: SignedRequest) -> str:
 def _in_php_order(pairs: Pairs) -> list[tuple[str, str]]:
     return sorted(dict(pairs).items(), key=lambda pair: pair[0].partition("[")[0])
 
+
+_EVERY_COPY_SIGNED = "strict"
 
 # First match wins. A rung that does not apply to a request gives None.
 RUNGS: Mapping[str, Callable[[SignedRequest, Pairs], Signed | None]] = {

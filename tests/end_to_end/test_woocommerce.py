@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
@@ -113,6 +114,47 @@ def test_a_secret_of_somebody_else_is_refused(make, customer, stranger):
     keys = replace(customer.keys, secret_key=stranger.keys.secret_key)
     answer = make(replace(customer, keys=keys))("get", "orders")
     assert (answer.status, answer.json()["code"]) == (401, "woocommerce_rest_authentication_error")
+
+
+@CLIENTS
+def test_orders_are_paged_through_chosen_and_limited_to_fields(make, customer):
+    client = make(customer)
+    booking = {"product_id": customer.product_id(), "instances": 1}
+    placed = [client("put", "orders", booking).json()[0]["order_id"] for _ in range(3)]
+    customer.ask("DELETE", f"orders/{placed[1]}")
+
+    wanted = {"per_page": 2, "order": "asc", "_fields": "order_id,product.id"}
+    envelope = client("get", "orders", **wanted, _envelope=1).json()
+    assert (envelope["headers"]["X-WP-Total"], envelope["headers"]["X-WP-TotalPages"]) == ("3", "2")
+    pages = [client("get", "orders", **wanted, page=page).json() for page in (1, 2, 3)]
+    assert [len(page) for page in pages] == [2, 1, 0]
+    expected = [{"order_id": each, "product": {"id": booking["product_id"]}} for each in placed]
+    assert [order for page in pages for order in page] == expected
+
+    ended = client("get", "orders", status="completed", _fields="order_id").json()
+    chosen = client("get", "orders", **{"include[0]": placed[0], "include[1]": placed[1], "_fields": "order_id"}).json()
+    assert ended == [{"order_id": placed[1]}]
+    assert chosen == [{"order_id": placed[1]}, {"order_id": placed[0]}]
+
+
+def test_the_python_client_is_led_from_page_to_page(customer):
+    client = python_client(customer)
+    booking = {"product_id": customer.product_id(), "instances": 1}
+    placed = [client("put", "orders", booking).json()[0]["order_id"] for _ in range(3)]
+    seen, page = [], {"per_page": "1", "_fields": "order_id"}
+    while page:
+        answer = client("get", "orders", **page)
+        seen += [order["order_id"] for order in answer.json()]
+        links = {each["rel"]: each["url"] for each in requests.utils.parse_header_links(answer.headers["Link"])}
+        page = dict(parse_qsl(urlsplit(links.get("next", "")).query))
+    assert seen == placed[::-1]
+
+
+@CLIENTS
+def test_what_does_not_fit_is_named(make, customer):
+    answer = make(customer)("get", "orders", per_page=101)
+    assert (answer.status, answer.json()["code"]) == (400, "rest_invalid_param")
+    assert list(answer.json()["data"]["params"]) == ["per_page"]
 
 
 # --- over https: the secret itself

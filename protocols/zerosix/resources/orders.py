@@ -1,57 +1,127 @@
 """Booking machines, looking at what is booked, and ending it."""
 
-import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
+from core.fleet import Fleet
 from core.ids import OrderId, ProductId
-from core.orders import MOST_MACHINES, Booking
+from core.orders import MOST_MACHINES, Booking, Status, order_status
 from core.service import OrderView
-from protocols.zerosix import encode
+from protocols.zerosix import encode, schemas
 from protocols.zerosix.auth import authenticated
-from protocols.zerosix.decode import Arguments, whole_number
-from protocols.zerosix.errors import INVALID_INSTANCES, INVALID_ORDER_ID, INVALID_PRODUCT_ID, INVALID_URL, Refusal
-from protocols.zerosix.routes import Answer, Call, Route
+from protocols.zerosix.errors import (
+    ENDED_ORDER,
+    FOREIGN_ORDER,
+    INVALID_INSTANCES,
+    INVALID_ORDER_ID,
+    INVALID_PRODUCT_ID,
+    INVALID_URL,
+    NO_ROOM,
+    PROTECTED,
+    TOO_MUCH,
+)
+from protocols.zerosix.pages import PAGE_HEADERS, PAGING, cut, in_batches
+from protocols.zerosix.parameters import Kind, Parameter, Unfit, Values, choice, list_of, moment, whole_number, words
+from protocols.zerosix.routes import Answer, Call, Result, Route
+from protocols.zerosix.settings import ZeroSixSettings
 
-_BATCH = 250
-"""How many orders are written at a time: a few milliseconds' work."""
-
+_TEMPLATE = "orders"
+_ANY_STATUS = "any"
+_NEVER = ("cancelled", "refunded", "trash")  # documented, but no order comes to stand so
 _LONGEST_URL = 2048
 _SCHEMES = frozenset({"http", "https"})
 
 
-def read_booking(arguments: Arguments) -> Booking:
-    """Return the booking that a request asks for.
+def _read_url(value: object, _: ZeroSixSettings) -> str:
+    if not isinstance(value, str) or not (value == "" or _is_download(value)):
+        raise Unfit("rest_invalid_param", "is not a URL that can be downloaded.")
+    return value
 
-    Raises:
-        Refusal: the product's id, the number of machines or a URL is not valid.
-    """
-    product_id = whole_number(arguments.get("product_id"), otherwise=INVALID_PRODUCT_ID)
-    quantity = whole_number(arguments.get("instances"), otherwise=INVALID_INSTANCES)
-    if not 1 <= quantity <= MOST_MACHINES:
-        raise Refusal(INVALID_INSTANCES)
+
+def _is_download(text: str) -> bool:
+    if len(text) > _LONGEST_URL or " " in text or not text.isprintable():
+        return False
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that enclose no address, a port that is no number
+        return False
+
+
+_URL_SCHEMA = {"type": "string", "maxLength": _LONGEST_URL, "pattern": "^([Hh][Tt][Tt][Pp][Ss]?://.+)?$"}
+_URL = Kind(_read_url, lambda _: _URL_SCHEMA)
+
+# --- what a booking takes
+
+PRODUCT_ID = Parameter(
+    "product_id", whole_number(1), "The product ID we want to book.", is_required=True, fault=INVALID_PRODUCT_ID
+)
+INSTANCES = Parameter(
+    "instances",
+    whole_number(1, MOST_MACHINES),
+    "Number of instances to start with.",
+    is_required=True,
+    fault=INVALID_INSTANCES,
+)
+FILE_URL = Parameter("file_url", _URL, "URL of the file to be loaded on the machines.", fault=INVALID_URL["file_url"])
+SCRIPT_URL = Parameter(
+    "script_url", _URL, "URL of the script file to be executed on the machines.", fault=INVALID_URL["script_url"]
+)
+BOOKING = (PRODUCT_ID, INSTANCES, FILE_URL, SCRIPT_URL)
+
+# --- what a list takes
+
+STATUS = Parameter(
+    "status",
+    list_of(choice(_ANY_STATUS, *Status, *_NEVER)),
+    "Limit the list to orders that stand in one of these ways.",
+)
+AFTER = Parameter("after", moment(), "Limit the list to orders created after this time.")
+BEFORE = Parameter("before", moment(), "Limit the list to orders created before this time.")
+INCLUDE = Parameter("include", list_of(whole_number(1)), "Limit the list to these orders.")
+EXCLUDE = Parameter("exclude", list_of(whole_number(1)), "Leave these orders out.")
+SEARCH = Parameter(
+    "search", words(), "Limit the list to orders with this in their key or in the name of their product."
+)
+ORDER = Parameter("order", choice("asc", "desc"), "Order of the list, ascending or descending.", default="desc")
+ORDER_BY = Parameter(
+    "orderby",
+    choice("date", "id", "include"),
+    "What the list is ordered by; include is the order of that parameter.",
+    default="date",
+)
+LISTING = (STATUS, AFTER, BEFORE, INCLUDE, EXCLUDE, SEARCH, ORDER, ORDER_BY, *PAGING)
+
+ORDER_ID = Parameter("id", whole_number(1), "Unique identifier for the order.", fault=INVALID_ORDER_ID)
+
+
+def read_booking(values: Values) -> Booking:
+    """Return the booking that a request asks for."""
     return Booking(
-        product_id=ProductId(product_id),
-        least=quantity,
-        most=quantity,
+        product_id=ProductId(values[PRODUCT_ID]),
+        least=values[INSTANCES],
+        most=values[INSTANCES],
         wants_own_key=True,
-        file_url=_url(arguments, "file_url"),
-        script_url=_url(arguments, "script_url"),
+        file_url=values.get(FILE_URL) or "",
+        script_url=values.get(SCRIPT_URL) or "",
     )
 
 
 async def _list(call: Call) -> Answer:
-    views = await call.core.orders(call.caller)
+    found = await _filtered(call, await call.core.orders(call.caller))
+    views, headers = cut(call, _ordered(found, call.values), _TEMPLATE)
     documents: list[encode.Document] = []
-    for start in range(0, len(views), _BATCH):
-        if start:  # a long list must not keep everybody else waiting
-            await asyncio.sleep(0)
+    async for batch in in_batches(views):
         fleet = await call.core.fleet(call.caller)
-        documents += [encode.order(view, fleet, call.settings) for view in views[start : start + _BATCH]]
-    return Answer(documents)
+        documents += [encode.order(view, fleet, call.settings) for view in batch]
+    return Answer(documents, headers=headers)
 
 
 async def _create(call: Call) -> Answer:
-    placed = await call.core.book(call.caller, read_booking(call.arguments))
+    placed = await call.core.book(call.caller, read_booking(call.values))
     fleet = await call.core.fleet(call.caller)
     # Documented so: a list, although a booking makes one order.
     return Answer([encode.order(OrderView(placed.order, placed.instances), fleet, call.settings)])
@@ -68,28 +138,92 @@ async def _complete(call: Call) -> Answer:
 
 
 def _order_id(call: Call) -> OrderId:
-    return OrderId(whole_number(call.name, otherwise=INVALID_ORDER_ID))
+    return OrderId(ORDER_ID.read(call.name, call.settings))
 
 
-def _url(arguments: Arguments, name: str) -> str:
-    given = arguments.get(name, "")
-    if not isinstance(given, str) or not (given == "" or _is_download(given)):
-        raise Refusal(INVALID_URL[name])
-    return given
+# --- choosing and ordering
 
 
-def _is_download(text: str) -> bool:
-    if len(text) > _LONGEST_URL or " " in text or not text.isprintable():
-        return False
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that enclose no address, a port that is no number
-        return False
+def _stands(view: OrderView, wanted: Mapping[str, int], _: Fleet) -> bool:
+    return _ANY_STATUS in wanted or order_status(view.instances) in wanted
 
 
+def _mentions(view: OrderView, wanted: str, fleet: Fleet) -> bool:
+    order = view.order
+    return wanted in f"{order.order_key} {fleet.product(order.product_id).title}".casefold()
+
+
+def _created(view: OrderView) -> datetime:
+    return view.order.created_at.replace(microsecond=0)  # as it is told: nobody can ask for more than they see
+
+
+_FILTERS: Mapping[Parameter[Any], Callable[[OrderView, Any, Fleet], bool]] = {
+    STATUS: _stands,
+    AFTER: lambda view, bound, _: _created(view) > bound,
+    BEFORE: lambda view, bound, _: _created(view) < bound,
+    INCLUDE: lambda view, ids, _: view.order.id in ids,
+    EXCLUDE: lambda view, ids, _: view.order.id not in ids,
+    SEARCH: _mentions,
+}
+
+
+async def _filtered(call: Call, views: Sequence[OrderView]) -> Sequence[OrderView]:
+    asked = [(admits, wanted) for parameter, admits in _FILTERS.items() if (wanted := call.values.get(parameter))]
+    if not asked:
+        return views
+    found: list[OrderView] = []
+    async for batch in in_batches(views):
+        fleet = await call.core.fleet(call.caller)
+        found += [view for view in batch if all(admits(view, wanted, fleet) for admits, wanted in asked)]
+    return found
+
+
+def _ordered(views: Sequence[OrderView], values: Values) -> Sequence[OrderView]:
+    """Return the orders, which come newest first; their ids count upwards as they are placed."""
+    places = values.get(INCLUDE) if values[ORDER_BY] == "include" else None
+    if places:
+        return sorted(views, key=lambda view: places[view.order.id])
+    return views if values[ORDER] == "desc" else views[::-1]
+
+
+_CREATE = authenticated(
+    _create,
+    "createOrder",
+    "Book machines",
+    takes=BOOKING,
+    gives=Result("The machines are booked.", schemas.PLACED),
+    faults=(NO_ROOM, TOO_MUCH),
+)
 ROUTES = (
-    # WordPress's clients create by POST; the documented method is PUT.
-    Route("orders", GET=authenticated(_list), PUT=authenticated(_create), POST=authenticated(_create)),
-    Route("orders/{id}", GET=authenticated(_retrieve), DELETE=authenticated(_complete)),
+    Route(
+        _TEMPLATE,
+        GET=authenticated(
+            _list,
+            "listOrders",
+            "List your orders, newest first",
+            takes=LISTING,
+            gives=Result("Your orders.", schemas.ORDERS, headers=PAGE_HEADERS),
+        ),
+        PUT=_CREATE,
+        # WordPress's clients create by POST; the documented method is PUT.
+        POST=replace(_CREATE, operation="createOrderByPost"),
+    ),
+    Route(
+        f"{_TEMPLATE}/{{id}}",
+        ORDER_ID,
+        GET=authenticated(
+            _retrieve,
+            "retrieveOrder",
+            "Retrieve an order",
+            gives=Result("The order.", schemas.ORDER),
+            faults=(FOREIGN_ORDER,),
+        ),
+        DELETE=authenticated(
+            _complete,
+            "completeOrder",
+            "End the rental of all machines of an order",
+            gives=Result("All machines end.", status=204),
+            faults=(FOREIGN_ORDER, ENDED_ORDER, PROTECTED),
+        ),
+    ),
 )

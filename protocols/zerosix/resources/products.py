@@ -1,16 +1,14 @@
 """What can be rented: the list, its filters, and one product."""
 
-import math
 import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from core.catalogue import ANYWHERE, Product
-from protocols.zerosix import encode
+from protocols.zerosix import encode, schemas
 from protocols.zerosix.auth import authenticated
-from protocols.zerosix.decode import Arguments, whole_number
 from protocols.zerosix.errors import (
     CROSSED_PRICES,
     INVALID_ATTRIBUTE,
@@ -19,18 +17,96 @@ from protocols.zerosix.errors import (
     UNKNOWN_PRODUCT,
     Refusal,
 )
-from protocols.zerosix.routes import Answer, Call, Route
-from protocols.zerosix.settings import GEOS
+from protocols.zerosix.pages import PAGE_HEADERS, PAGING, cut
+from protocols.zerosix.parameters import (
+    Kind,
+    Parameter,
+    Schema,
+    Unfit,
+    Values,
+    choice,
+    list_of,
+    number,
+    whole_number,
+    words,
+)
+from protocols.zerosix.routes import Answer, Call, Result, Route
+from protocols.zerosix.settings import GEOS, ZeroSixSettings
 
 Ranks = Mapping[str, Sequence[str]]
 
-_RELATIONS: Mapping[object, Callable[[int, int], bool]] = {
+_TEMPLATE = "products"
+_RELATIONS: Mapping[str, Callable[[int, int], bool]] = {
     "greater": operator.ge,
     "less": operator.le,
     "equal": operator.eq,
 }
-# As PHP's is_numeric, but for blanks. Exponents are short, so that comparing is cheap.
-_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,3})?")
+_KEYS: Mapping[str, Callable[[Product], Any]] = {
+    "menu_order": lambda _: 0,  # the operator's, in which products come
+    "id": lambda product: product.id,
+    "title": lambda product: product.title.casefold(),
+    "slug": lambda product: product.slug,
+    "price": lambda product: product.hourly_price,
+    "include": lambda _: 0,  # without that parameter
+}
+
+
+def _read_attributes(value: object, settings: ZeroSixSettings) -> Mapping[str, str]:
+    if value == []:  # PHP's empty array
+        return {}
+    if not isinstance(value, dict):
+        raise Unfit("rest_invalid_type", "is not of type object.")
+    wanted = {name: value for name, value in value.items() if value is not None}
+    known = _attribute_values(settings)
+    for name, wish in wanted.items():
+        if wish not in known.get(name, ()):
+            raise Unfit("rest_not_in_enum", "are not in the table.", {"params": {ATTRIBUTES.name: name}})
+    return wanted
+
+
+def _attributes_schema(settings: ZeroSixSettings) -> Schema:
+    values = _attribute_values(settings)
+    return {
+        "type": "object",
+        "properties": {name: {"type": "string", "enum": list(words)} for name, words in values.items()},
+        "additionalProperties": False,
+    }
+
+
+def _attribute_values(settings: ZeroSixSettings) -> Mapping[str, Sequence[str]]:
+    return {**settings.ranks, "geo": GEOS}
+
+
+# --- what a list takes
+
+RELATION = Parameter(
+    "relation",
+    choice(*_RELATIONS),
+    "Relation of the attributes: greater and less include what is equal.",
+    default="equal",
+    fault=INVALID_RELATION,
+)
+MIN_PRICE = Parameter("min_price", number(), "Minimum hourly-price per product.", fault=INVALID_PRICES)
+MAX_PRICE = Parameter("max_price", number(), "Maximum hourly-price per product.", fault=INVALID_PRICES)
+ATTRIBUTES = Parameter(
+    "attributes",
+    Kind(_read_attributes, _attributes_schema),
+    "The required attributes. They have ranks, in the order listed; a place has none, and global is in every place.",
+    fault=INVALID_ATTRIBUTE,
+)
+INCLUDE = Parameter("include", list_of(whole_number(1)), "Limit the list to these products.")
+EXCLUDE = Parameter("exclude", list_of(whole_number(1)), "Leave these products out.")
+SEARCH = Parameter("search", words(), "Limit the list to products with this in their title, slug or description.")
+ORDER = Parameter("order", choice("asc", "desc"), "Order of the list, ascending or descending.", default="asc")
+ORDER_BY = Parameter(
+    "orderby",
+    choice(*_KEYS),
+    "What the list is ordered by: menu_order is the operator's order, include that of the parameter.",
+    default="menu_order",
+)
+LISTING = (RELATION, MIN_PRICE, MAX_PRICE, ATTRIBUTES, INCLUDE, EXCLUDE, SEARCH, ORDER, ORDER_BY, *PAGING)
+
+PRODUCT_ID = Parameter("id", whole_number(1), "Unique identifier for the product.", fault=UNKNOWN_PRODUCT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +133,28 @@ class Filter:
         return has in rank and self.relation(rank.index(has), rank.index(wanted))
 
 
-def read_filter(arguments: Arguments, ranks: Ranks) -> Filter:
+def read_filter(values: Values) -> Filter:
     """Return the filter that a request asks for.
 
     Raises:
-        Refusal: the relation, an attribute or a price is not valid.
+        Refusal: the lowest price is above the highest.
     """
-    relation = arguments.get("relation", "equal")
-    if not isinstance(relation, str) or relation not in _RELATIONS:
-        raise Refusal(INVALID_RELATION)
-    least, most = _price(arguments.get("min_price")), _price(arguments.get("max_price"))
+    least, most = values.get(MIN_PRICE), values.get(MAX_PRICE)
     if least is not None and most is not None and least > most:
         raise Refusal(CROSSED_PRICES)
-    return Filter(_RELATIONS[relation], _attributes(arguments.get("attributes", {}), ranks), least, most)
+    return Filter(_RELATIONS[values[RELATION]], values.get(ATTRIBUTES) or {}, least, most)
 
 
 async def _list(call: Call) -> Answer:
-    chosen = read_filter(call.arguments, call.settings.ranks)
+    chosen, values = read_filter(call.values), call.values
     fleet = await call.core.fleet(call.caller)
     found = [product for product in fleet.products() if chosen.admits(product, call.settings.ranks)]
-    return Answer([encode.product(product) for product in found])
+    products, headers = cut(call, _ordered(_filtered(found, values), values), _TEMPLATE)
+    return Answer([encode.product(product) for product in products], headers=headers)
 
 
 async def _retrieve(call: Call) -> Answer:
-    wanted = whole_number(call.name, otherwise=UNKNOWN_PRODUCT)
+    wanted = _product_id(call)
     fleet = await call.core.fleet(call.caller)
     for product in fleet.products():
         if product.id == wanted:
@@ -88,29 +162,54 @@ async def _retrieve(call: Call) -> Answer:
     raise Refusal(UNKNOWN_PRODUCT)
 
 
-def _attributes(given: object, ranks: Ranks) -> Mapping[str, str]:
-    if given == []:  # PHP's empty array
-        return {}
-    if not isinstance(given, dict):
-        raise Refusal(INVALID_ATTRIBUTE)
-    wanted = {name: value for name, value in given.items() if value is not None}
-    for name, value in wanted.items():
-        if value not in (GEOS if name == "geo" else ranks.get(name, ())):
-            raise Refusal(INVALID_ATTRIBUTE, details={"params": {"attributes": name}})
-    return wanted
+def _product_id(call: Call) -> int:
+    return PRODUCT_ID.read(call.name, call.settings)
 
 
-def _price(given: object) -> Decimal | None:
-    if given is None:
-        return None
-    if isinstance(given, str) and _NUMBER.fullmatch(given):
-        return Decimal(given)
-    if isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given):
-        return Decimal(str(given))
-    raise Refusal(INVALID_PRICES)
+# --- choosing and ordering
+
+
+def _mentions(product: Product, wanted: str) -> bool:
+    return wanted in f"{product.title} {product.slug} {product.description}".casefold()
+
+
+_FILTERS: Mapping[Parameter[Any], Callable[[Product, Any], bool]] = {
+    INCLUDE: lambda product, ids: product.id in ids,
+    EXCLUDE: lambda product, ids: product.id not in ids,
+    SEARCH: _mentions,
+}
+
+
+def _filtered(products: Sequence[Product], values: Values) -> Sequence[Product]:
+    asked = [(admits, wanted) for parameter, admits in _FILTERS.items() if (wanted := values.get(parameter))]
+    return [product for product in products if all(admits(product, wanted) for admits, wanted in asked)]
+
+
+def _ordered(products: Sequence[Product], values: Values) -> Sequence[Product]:
+    places = values.get(INCLUDE)
+    if values[ORDER_BY] == "include" and places:
+        return sorted(products, key=lambda product: places[product.id])
+    ordered = sorted(products, key=_KEYS[values[ORDER_BY]])
+    return ordered if values[ORDER] == "asc" else ordered[::-1]
 
 
 ROUTES = (
-    Route("products", GET=authenticated(_list)),
-    Route("products/{id}", GET=authenticated(_retrieve)),
+    Route(
+        _TEMPLATE,
+        GET=authenticated(
+            _list,
+            "listProducts",
+            "List what can be rented",
+            takes=LISTING,
+            gives=Result("The products.", schemas.PRODUCTS, headers=PAGE_HEADERS),
+            faults=(CROSSED_PRICES,),
+        ),
+    ),
+    Route(
+        f"{_TEMPLATE}/{{id}}",
+        PRODUCT_ID,
+        GET=authenticated(
+            _retrieve, "retrieveProduct", "Retrieve a product", gives=Result("The product.", schemas.PRODUCT)
+        ),
+    ),
 )

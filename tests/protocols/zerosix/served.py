@@ -184,7 +184,11 @@ def absolute(target: str) -> str:
 
 async def _answer(reader: asyncio.StreamReader) -> Answer:
     head, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        told = headers.get(name.lower())
+        headers[name.lower()] = f"{told}, {value.strip()}" if told else value.strip()
     try:
         body = await reader.readexactly(int(headers.get("content-length", 0)))
     except asyncio.IncompleteReadError as error:  # an answer to HEAD tells the length of what it leaves out

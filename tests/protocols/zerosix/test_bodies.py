@@ -211,6 +211,7 @@ ROUTES = [
     "orders/1",
     "credentials/wc_order_x",
     "credentials/wc_order_x/ssh_key",
+    "openapi.json",
     "x",
     "",
 ]
@@ -226,10 +227,15 @@ NAMES = st.sampled_from(
         "script_url",
         "expires",
         "signature",
+        *("page", "per_page", "offset", "order", "orderby", "status", "after", "before"),
+        *("include", "exclude", "search", "_fields", "_envelope", "_method"),
     ]
 )
 WORDS = st.sampled_from(
-    ["equal", "greater", "nvidia-1070", "europe", "gpu", "geo", "https://example.com/x", "1", "0.5", "5"]
+    [
+        *("equal", "greater", "nvidia-1070", "europe", "gpu", "geo", "https://example.com/x", "1", "0.5", "5"),
+        *("desc", "include", "pending", "2026-05-01T12:00:00", "order_id", "instances.status", "a.b,a", "DELETE"),
+    ]
 )
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10) | WORDS
 VALUES = st.recursive(
@@ -239,7 +245,7 @@ VALUES = st.recursive(
     ),
     max_leaves=8,
 )
-METHODS = st.sampled_from(["GET", "PUT", "POST", "DELETE", "HEAD", "PATCH"])
+METHODS = st.sampled_from(["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH"])
 BODIES = st.binary(max_size=60) | st.dictionaries(NAMES | st.text(max_size=5), VALUES, max_size=5).map(
     lambda document: json.dumps(document).encode()
 )

@@ -207,6 +207,8 @@ async def test_every_answer_is_as_it_was_reviewed(site, house, golden):
 
     await check("site-index", "GET", "/wp-json/")
     await check("namespace-index", "GET", "/wp-json/api/v1")
+    await check("openapi", "GET", "openapi.json")
+    await check("options-orders", "OPTIONS", "orders")
     await check("products", "GET", "products")
     await check("product", "GET", "products/3")
     await check("orders-none", "GET", "orders")
@@ -220,6 +222,8 @@ async def test_every_answer_is_as_it_was_reviewed(site, house, golden):
     await check("credentials", "GET", f"credentials/{order['order_key']}")
     await house.core.stop(house.caller(), [1], is_forced=False)
     await check("orders", "GET", "orders")
+    await check("orders-page", "GET", "orders?per_page=1&page=2&_fields=order_id,instances.status")
+    await check("orders-envelope", "GET", "orders?per_page=1&_fields=order_id&_envelope")
     await check("order-deleted", "DELETE", "orders/1")
     await check("order-completed", "GET", "orders/1")
 
@@ -248,6 +252,8 @@ async def test_every_documented_refusal_is_as_it_was_reviewed(site, house, golde
         "rest_no_route": ("GET", "tea", None),
         "rest_no_route-method": ("PATCH", "orders", None),
         "rest_invalid_json": ("GET", "products", 1),
+        "rest_invalid_param": ("GET", "orders?per_page=101&page=x&order=up&after=today&status=lost", None),
+        "rest_invalid_param-method": ("GET", "orders?_method=PUT", None),
     }
     for name, request in requests.items():
         answer = await site.ask(*request)

@@ -45,7 +45,7 @@ def signed(url=URL, *, placement="QUERY", http_method="GET", body="", secret=SEC
 def accept(request, secret=SECRET, now=NOW):
     claim = read_claim(request)
     assert claim is not None
-    return verify(claim, request, secret, now)
+    return dict(verify(claim, request, secret, now))
 
 
 def rung_of(request, secret=SECRET):
@@ -489,6 +489,15 @@ def test_a_first_copy_that_was_put_before_a_signed_parameter_changes_nothing(pla
     request = signed(f"{URL}?product_id=1", placement=placement)
     attacked = replace(request, raw_query=f"product_id=666&{request.raw_query}")
     assert accept(attacked) == {"product_id": "1"}
+
+
+def test_every_copy_is_handed_on_if_every_copy_was_signed_and_else_the_last_one():
+    both = [("_fields[]", "id"), ("_fields[]", "slug")]
+    request = signed(f"{URL}?{urlencode(both)}")
+    assert sorted(verify(read_claim(request), request, SECRET, NOW)) == both
+    request = signed(f"{URL}?{urlencode(both[1:])}")
+    attacked = replace(request, raw_query=f"{urlencode(both[:1])}&{request.raw_query}")
+    assert verify(read_claim(attacked), attacked, SECRET, NOW) == both[1:]
 
 
 @pytest.mark.parametrize("extra", ["product_id=666", "product%5Fid=666", "instances=99", "oauth_version=2.0"])

@@ -47,6 +47,8 @@ async def test_a_booking_is_answered_with_a_list_of_one_order(site):
         "start_date": NOON,
         "end_date": "",
         "rented_hours": "1",
+        "hourly-price": "0.5",
+        "product": {"id": 2, "name": "Nvidia 1080Ti"},
         "total_cost": "0.5",
     }
     assert order == {

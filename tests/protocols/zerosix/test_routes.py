@@ -11,14 +11,15 @@ from protocols.zerosix.resources.products import ROUTES as PRODUCTS
 from tests.protocols.zerosix.served import PATH, SETTINGS, serve
 
 ALLOWED = {
-    "": "GET, HEAD",
-    "/wp-json/": "GET, HEAD",
-    "products": "GET, HEAD",
-    "products/1": "GET, HEAD",
-    "orders": "GET, HEAD, PUT, POST",
-    "orders/1": "GET, HEAD, DELETE",
-    "credentials/wc_order_x": "GET, HEAD",
-    "credentials/wc_order_x/ssh_key": "GET, HEAD",
+    "": "GET, HEAD, OPTIONS",
+    "/wp-json/": "GET, HEAD, OPTIONS",
+    "products": "GET, HEAD, OPTIONS",
+    "products/1": "GET, HEAD, OPTIONS",
+    "orders": "GET, HEAD, PUT, POST, OPTIONS",
+    "orders/1": "GET, HEAD, DELETE, OPTIONS",
+    "openapi.json": "GET, HEAD, OPTIONS",
+    "credentials/wc_order_x": "GET, HEAD, OPTIONS",
+    "credentials/wc_order_x/ssh_key": "GET, HEAD, OPTIONS",
 }
 
 
@@ -74,6 +75,8 @@ async def test_every_answer_has_wordpresss_headers(site):
         answer = await site.ask("GET", target.replace("wc_order_x", order["order_key"]))
         assert answer.status == 200
         assert answer.headers["allow"] == allowed
+        assert answer.headers["link"].startswith(f'<http://{site.host}/wp-json/>; rel="https://api.w.org/"')
+        assert answer.headers["access-control-expose-headers"] == "X-WP-Total, X-WP-TotalPages, Link"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-robots-tag"] == "noindex"
         assert answer.headers["cache-control"] == "no-store, private"
@@ -100,6 +103,7 @@ async def test_the_site_index_needs_no_credentials_and_lists_the_routes(site, ta
     listed = {route: told["methods"] for route, told in index["routes"].items()}
     assert listed == {
         "/api/v1": ["GET"],
+        "/api/v1/openapi.json": ["GET"],
         "/api/v1/products": ["GET"],
         r"/api/v1/products/(?P<id>[\w-]+)": ["GET"],
         "/api/v1/orders": ["GET", "PUT", "POST"],
@@ -137,6 +141,8 @@ async def test_the_front_end_can_be_mounted_elsewhere(house, path, index, namesp
         assert listed.get("namespace", namespace) == namespace
         prefix = f"/{namespace}" if namespace else ""
         assert f"{prefix}/orders" in listed["routes"]
+        document = (await site.send("GET", f"{path}openapi.json")).json()
+        assert document["servers"] == [{"url": path.rstrip("/") or "/"}]
 
 
 async def test_a_site_in_utc_has_no_offset(house):
