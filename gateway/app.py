@@ -1,9 +1,9 @@
 """The house: everything that core and the front-ends need, opened, mounted, and closed in order."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
 import orjson
@@ -11,19 +11,24 @@ import structlog
 from aiohttp import web
 
 from core.administration import Administration
+from core.booking import House
 from core.clock import Clock, SystemClock
 from core.compute.drivers import DRIVERS
 from core.errors import StoreUnavailable
+from core.limits import Pace
 from core.ports import ComputeDriver, Store
 from core.reconciler import Reconciler
+from core.sampling import NoSamples, Sampler
 from core.service import Core
+from core.storage.samples import FILE_NAME as SAMPLES
+from core.storage.samples import SampleFile
 from core.storage.sqlite import open_sqlite
 from gateway import config, control, metrics
 from gateway.config import Settings
 from gateway.datadir import DataDirectory
 from gateway.metrics import Health, Metrics
 from protocols.boundary import Boundary, Exchange, Limits
-from protocols.ec2.app import Ec2FrontEnd
+from protocols.ec2.app import Ec2FrontEnd, by_host
 from protocols.ec2.settings import Ec2Settings
 from protocols.zerosix.app import ZeroSixFrontEnd
 from protocols.zerosix.settings import ZeroSixSettings
@@ -45,13 +50,8 @@ class Steward:
     @asynccontextmanager
     async def reconciling(self) -> AsyncIterator[None]:
         """Reconcile until the block ends."""
-        task = asyncio.create_task(self._reconcile(), name="reconciler")
-        try:
+        async with _at_work("reconciler", self._reconcile()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def health(self) -> Health:
         """Return how the store and the reconciler are."""
@@ -77,6 +77,18 @@ class Steward:
         if not self._reconciler.has_swept:
             return self._trouble or "the machines have not been looked at yet"
         return ""
+
+
+@asynccontextmanager
+async def _at_work(name: str, work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Do the work beside the block, until that ends."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +132,25 @@ async def open_gateway(
             sweep_seconds=compute.sweep_seconds,
             launch_timeout_seconds=compute.launch_timeout_seconds,
         )
-        core = Core(store, directory.vault, clock, compute.ports, reconciler.wake)
+        house = House(compute.ports, settings.limits.per_account)
+        pace = Pace(settings.limits.requests_per_second, settings.limits.burst)
+        samples = SampleFile(directory.path / SAMPLES) if compute.sample_seconds else NoSamples()
+        closing.push_async_callback(samples.close)
+        core = Core(
+            store,
+            directory.vault,
+            clock,
+            house,
+            wake=reconciler.wake,
+            console=driver.console_log,
+            pace=pace,
+            samples=samples,
+        )
         steward = Steward(store, reconciler)
         await closing.enter_async_context(steward.reconciling())
+        if compute.sample_seconds:
+            sampler = Sampler(store, driver, samples, clock, every_seconds=compute.sample_seconds)
+            await closing.enter_async_context(_at_work("sampler", sampler.run()))
         await closing.enter_async_context(control.listening(directory.path, administration))
         yield Gateway(settings, directory, store, driver, reconciler, administration, core, Metrics(), steward)
 
@@ -141,8 +169,9 @@ def mount(gateway: Gateway) -> web.Application:
         record=gateway.metrics.record,
     )
     app = web.Application(client_max_size=limits.body_bytes)
-    if settings.ec2 is not None:
-        Ec2FrontEnd(gateway.core, boundary, _ec2(settings.ec2)).mount(app)
+    for path, endpoints in _by_path(settings.ec2).items():
+        front_ends = [Ec2FrontEnd(gateway.core, boundary, endpoint) for endpoint in endpoints]
+        app.router.add_route("*", path, by_host(front_ends, boundary))
     if settings.zerosix is not None:
         zerosix = ZeroSixFrontEnd(gateway.core, _zerosix(settings.zerosix, settings.compute.ssh_host), boundary)
         zerosix.mount(app, boundary.handler(zerosix))
@@ -151,8 +180,11 @@ def mount(gateway: Gateway) -> web.Application:
     return app
 
 
-def _ec2(settings: config.Ec2Settings) -> Ec2Settings:
-    return Ec2Settings(path=settings.path)
+def _by_path(endpoints: Sequence[config.Ec2Settings]) -> Mapping[str, Sequence[Ec2Settings]]:
+    by_path: dict[str, list[Ec2Settings]] = {}
+    for endpoint in endpoints:
+        by_path.setdefault(endpoint.path, []).append(Ec2Settings(**asdict(endpoint)))
+    return by_path
 
 
 def _zerosix(settings: config.ZeroSixSettings, ssh_host: str) -> ZeroSixSettings:
@@ -196,9 +228,7 @@ class Elsewhere:
     name = "none"
 
     def __init__(self, settings: Settings) -> None:
-        mounts = {"EC2": settings.ec2 and settings.ec2.path, "ZeroSix": settings.zerosix and settings.zerosix.path}
-        told = ", ".join(f"{name} on {path}" for name, path in mounts.items() if path)
-        self._text = f"Nothing answers here. This is a Onefleet gateway, with {told}.\n"
+        self._text = f"Nothing answers here. This is a Onefleet gateway, with {settings.mounts}.\n"
 
     async def answer(self, request: web.Request, exchange: Exchange) -> web.Response:  # noqa: ARG002  the protocol's
         """Return a pointer to the front-ends."""

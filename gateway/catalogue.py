@@ -4,9 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from ipaddress import IPv4Network
 
 from core.catalogue import Catalogue, Gpu, ImageEntry, ProductEntry, RegionEntry, ZoneEntry
-from gateway.kinds import currency, flag, known, line, name, one_of, price, text, whole
+from core.networks import MOST_ZONES
+from gateway.kinds import address_block, currency, flag, known, line, name, one_of, price, text, whole
 from gateway.reading import Table, shown
 
 Ranks = Mapping[str, Sequence[str]]
@@ -48,6 +50,9 @@ def read_catalogue(top: Table, ranks: Ranks | None) -> Catalogue:
     top.require_distinct("regions[{}].name", [region.name for region in regions])
     zones = top.sections("zones", partial(_zone, regions=[region.name for region in regions if region.name]))
     top.require_distinct("zones[{}].name", [zone.name for zone in zones])
+    if len(zones) > MOST_ZONES:
+        top.refuse("zones", f"there are {len(zones)}; the private addresses last for {MOST_ZONES}")
+    _require_apart(top, zones)
     images = top.sections("images", _image)
     top.require_distinct("images[{}].name", [image.name for image in images])
     stock = _Stock(
@@ -70,7 +75,20 @@ def _zone(table: Table, regions: Collection[str]) -> ZoneEntry:
         name=table.need("name", name, ""),
         region=table.need("region", known("region", regions), ""),
         is_available=table.get("available", flag, default=True),
+        pool=table.each("addresses", address_block),
     )
+
+
+def _require_apart(top: Table, zones: Sequence[ZoneEntry]) -> None:
+    """Note every block of addresses that shares some with an earlier one: an address is one customer's alone."""
+    seen: list[tuple[str, IPv4Network]] = []
+    for index, zone in enumerate(zones):
+        for number, block in enumerate(zone.pool):
+            place, network = f"zones[{index}].addresses[{number}]", IPv4Network(block)
+            taken_by = next((other for other, known in seen if known.overlaps(network)), None)
+            if taken_by is not None:
+                top.refuse(place, f"{shown(block)} shares addresses with {taken_by}")
+            seen.append((place, network))
 
 
 def _image(table: Table) -> ImageEntry:
@@ -82,13 +100,15 @@ def _image(table: Table) -> ImageEntry:
         architecture=table.get("architecture", _architecture, "x86_64"),
         platform=table.get("platform", one_of("linux", "windows"), "linux"),
         default_user=table.get("default_user", name, "renter"),
+        least_memory_mib=table.get("min_memory_mib", whole(0), 0),
+        least_disk_gib=table.get("min_disk_gib", whole(0), 0),
     )
 
 
 def _product(table: Table, stock: _Stock) -> ProductEntry:
     slug = table.need("slug", name, "")
     architecture = table.get("architecture", _architecture, "x86_64")
-    return ProductEntry(
+    product = ProductEntry(
         slug=slug,
         title=table.need("title", line, ""),
         description=table.get("description", text, ""),
@@ -104,6 +124,7 @@ def _product(table: Table, stock: _Stock) -> ProductEntry:
         image=_image_of(table, stock, architecture),
         capacity=table.section("capacity", lambda zones: zones.entries(known("zone", stock.zones), whole(0), 0)),
     )
+    return _require_room(table, product, stock)
 
 
 def _image_of(table: Table, stock: _Stock, architecture: str) -> str:
@@ -111,6 +132,16 @@ def _image_of(table: Table, stock: _Stock, architecture: str) -> str:
     if (image := stock.images.get(asked)) and image.architecture != architecture:
         table.refuse("image", f"{shown(asked)} is for {image.architecture}, the product is {architecture}")
     return asked
+
+
+def _require_room(table: Table, product: ProductEntry, stock: _Stock) -> ProductEntry:
+    """Note a product that is too small for its own image; return it."""
+    image = stock.images.get(product.image)
+    if image is not None and product.memory_mib < image.least_memory_mib:
+        table.refuse("memory_mib", f"{product.memory_mib} is less than the {image.least_memory_mib} of {product.image}")
+    if image is not None and product.disk_gib < image.least_disk_gib:
+        table.refuse("disk_gib", f"{product.disk_gib} is less than the {image.least_disk_gib} of {product.image}")
+    return product
 
 
 def _attributes(table: Table, ranks: Ranks | None) -> Mapping[str, str]:

@@ -6,8 +6,9 @@ Reading is pure: no file that a key names is opened, and no address is looked up
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
+from math import ceil
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from core.accounts import Network
 from core.booking import PortRange
 from core.catalogue import Catalogue
 from core.compute.drivers import DRIVERS
+from core.limits import Limits
 from gateway import kinds
 from gateway.catalogue import RANKS, Ranks, read_catalogue
 from gateway.kinds import Endpoint, known, line, one_of, seconds, whole
@@ -57,7 +59,10 @@ class StorageSettings:
 
 @dataclass(frozen=True, slots=True)
 class ComputeSettings:
-    """Where machines come from. `driver_settings` is what the driver's `read_settings` made of its own table."""
+    """Where machines come from. `driver_settings` is what the driver's `read_settings` made of its own table.
+
+    What machines use is sampled every `sample_seconds`; 0: never.
+    """
 
     driver: str
     driver_settings: object
@@ -65,15 +70,22 @@ class ComputeSettings:
     ssh_host: str
     sweep_seconds: float
     launch_timeout_seconds: float
+    sample_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Ec2Settings:
-    """The EC2 front-end. `region` is where requests go that name none; empty only if there are no regions."""
+    """One endpoint of the EC2 front-end; an empty `host` stands for every name.
+
+    `region` is where requests go that name none; empty only if there are no regions. Those that name an unknown one are
+    refused if the endpoint `is_strict`.
+    """
 
     path: str
+    host: str
     dialect: str
     region: str
+    is_strict: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +98,15 @@ class ZeroSixSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """What an account may have, and how often a key may ask; 0 requests a second: as often as it likes."""
+
+    per_account: Limits
+    requests_per_second: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """`format` is auto, json or console; `level` is debug, info, warning or error."""
 
@@ -95,15 +116,22 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole configuration. A front-end that is None is off; one of them is on."""
+    """The whole configuration. EC2 is off without endpoints, ZeroSix if it is None; one of them is on."""
 
     server: ServerSettings
     storage: StorageSettings
     compute: ComputeSettings
-    ec2: Ec2Settings | None
+    ec2: Sequence[Ec2Settings]
     zerosix: ZeroSixSettings | None
+    limits: LimitSettings
     log: LogSettings
     catalogue: Catalogue
+
+    @property
+    def mounts(self) -> str:
+        """What is mounted where, in words."""
+        told = [f"EC2 on {endpoint.host}{endpoint.path}" for endpoint in self.ec2]
+        return ", ".join([*told, *([f"ZeroSix on {self.zerosix.path}"] if self.zerosix else [])])
 
 
 def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -151,7 +179,7 @@ def _settings(top: Table, base_dir: Path) -> Settings:
     server = top.section("server", partial(_server, base_dir=base_dir))
     zerosix = top.optional("zerosix", _zerosix)
     catalogue = read_catalogue(top, zerosix.ranks if zerosix else None)
-    ec2 = top.optional("ec2", partial(_ec2, regions=[region.name for region in catalogue.regions]))
+    ec2 = top.one_or_many("ec2", partial(_ec2, regions=[region.name for region in catalogue.regions]))
     _check_front_ends(top, ec2, zerosix)
     return Settings(
         server=server,
@@ -159,6 +187,7 @@ def _settings(top: Table, base_dir: Path) -> Settings:
         compute=top.section("compute", _compute),
         ec2=ec2,
         zerosix=zerosix,
+        limits=top.section("limits", _limits),
         log=top.section("log", _log),
         catalogue=catalogue,
     )
@@ -199,6 +228,7 @@ def _compute(table: Table) -> ComputeSettings:
         ssh_host=table.get("ssh_host", kinds.host, "127.0.0.1"),
         sweep_seconds=table.get("sweep_seconds", seconds(0.01, 3600), 30.0),
         launch_timeout_seconds=table.get("launch_timeout_seconds", seconds(0.01, 86400), 600.0),
+        sample_seconds=table.get("sample_seconds", kinds.seconds_or_never(1, 3600), 60.0),
     )
 
 
@@ -217,9 +247,15 @@ def _ec2(table: Table, regions: Sequence[str]) -> Ec2Settings:
     default = regions[0] if regions else ""
     return Ec2Settings(
         path=table.get("path", kinds.url_path, "/"),
-        dialect=table.get("dialect", _dialect, "aws"),
+        host=table.get("host", _any_host, ""),
+        dialect=table.get("dialect", one_of("aws", "gigenet"), "aws"),
         region=table.get("region", known("region", ("", *regions)), default) or default,
+        is_strict=table.get("strict", kinds.flag, default=False),
     )
+
+
+def _any_host(value: object) -> str:
+    return kinds.host(value).lower() if value != "" else ""
 
 
 def _zerosix(table: Table) -> ZeroSixSettings:
@@ -237,6 +273,15 @@ def _ranks(table: Table) -> Ranks:
     return ranks
 
 
+def _limits(table: Table) -> LimitSettings:
+    standard = Limits()
+    per_account = {
+        field.name: table.get(field.name, whole(0), getattr(standard, field.name)) for field in fields(Limits)
+    }
+    per_second = table.get("requests_per_second", kinds.rate, 0.0)
+    return LimitSettings(Limits(**per_account), per_second, table.get("burst", whole(1), max(1, 2 * ceil(per_second))))
+
+
 def _log(table: Table) -> LogSettings:
     return LogSettings(
         format=table.get("format", one_of("auto", "json", "console"), "auto"),
@@ -244,14 +289,15 @@ def _log(table: Table) -> LogSettings:
     )
 
 
-def _check_front_ends(top: Table, ec2: Ec2Settings | None, zerosix: ZeroSixSettings | None) -> None:
+def _check_front_ends(top: Table, ec2: Sequence[Ec2Settings], zerosix: ZeroSixSettings | None) -> None:
     if "ec2" not in top and "zerosix" not in top:
         top.refuse("ec2", "neither [ec2] nor [zerosix] is in the file, so nothing would be served; add one or both")
-    if ec2 and zerosix and kinds.as_folder(ec2.path).startswith(zerosix.path):
-        top.refuse("ec2.path", f"{shown(ec2.path)} lies within zerosix.path, which is {shown(zerosix.path)}")
-
-
-def _dialect(value: object) -> str:
-    if value == "gigenet":
-        raise ValueError(f'{shown(value)} is not supported yet; use "aws"')
-    return one_of("aws")(value)
+    taken: dict[tuple[str, str], int] = {}
+    for number, endpoint in enumerate(ec2):
+        name = f"ec2[{number}]" if len(ec2) > 1 else "ec2"
+        if zerosix and kinds.as_folder(endpoint.path).startswith(zerosix.path):
+            problem = f"{shown(endpoint.path)} lies within zerosix.path, which is {shown(zerosix.path)}"
+            top.refuse(f"{name}.path", problem)
+        first = taken.setdefault((endpoint.path, endpoint.host), number)
+        if first != number:
+            top.refuse(f"{name}.path", f"ec2[{first}] answers on {shown(endpoint.path)} already, under the same host")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address
 from zoneinfo import ZoneInfo
 
 from core.accounts import Network, parse_network
@@ -126,6 +126,27 @@ def seconds(least: float, most: float) -> Kind[float]:
     return read
 
 
+def seconds_or_never(least: float, most: float) -> Kind[float]:
+    """Return the kind of time span in seconds between two limits, both included, or 0 for never."""
+    read_seconds = seconds(least, most)
+
+    def read(value: object) -> float:
+        try:
+            return 0.0 if value == 0 and not isinstance(value, bool) else read_seconds(value)
+        except ValueError:
+            raise unfit(value, f"a number of seconds from {least:g} to {most:g}, or 0 for never") from None
+
+    return read
+
+
+def rate(value: object) -> float:
+    """Read how often something may happen, a second."""
+    most = 1_000_000
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
+        raise unfit(value, f"a number from 0 to {most}")
+    return float(value)
+
+
 name = matching(
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
     "a name of 1 to 64 letters, digits and . _ - that starts with a letter or digit",
@@ -181,6 +202,14 @@ def origin(value: object) -> str:
         return ""
     _endpoint(found)
     return found["origin"].lower()
+
+
+def address_block(value: object) -> str:
+    """Read a public IPv4 address or a block of them, in its one spelling."""
+    try:
+        return str(IPv4Network(text(value)))
+    except ValueError:
+        raise unfit(value, "an IPv4 address or a block such as 203.0.113.0/28") from None
 
 
 def network(value: object) -> Network:

@@ -85,6 +85,13 @@ class Table:
         tables = {path: self._read(path, mapping, value, _NO_KEYS) for path, value in elements.items()}
         return tuple(self._enter(path, table, read) for path, table in tables.items())
 
+    def one_or_many(self, key: str, read: Callable[["Table"], T]) -> tuple[T, ...]:
+        """Return what `read` makes of the table under the key, or of each of a list of tables; () for none."""
+        if isinstance(self._values.get(key), list | tuple):
+            return self.sections(key, read)
+        only = self.optional(key, read)
+        return () if only is None else (only,)
+
     def entries(self, names: Kind[str], kind: Kind[T], stand_in: T) -> Mapping[str, T]:
         """Return all that is in a table whose keys are names."""
         for key in self._values:

@@ -21,23 +21,26 @@ class FirstKey:
 
 def greeting(address: str, settings: Settings) -> str:
     """Return the line that every start prints; `address` is the URL that is listened on."""
-    mounts = {"EC2": settings.ec2 and settings.ec2.path, "ZeroSix": settings.zerosix and settings.zerosix.path}
-    told = ", ".join(f"{name} on {path}" for name, path in mounts.items() if path)
     public_url = settings.server.public_url
     listens = f"; it listens on {address}" if public_url else ""
-    return f"Onefleet answers at {public_url or address} ({told}){listens}\n"
+    return f"Onefleet answers at {public_url or address} ({settings.mounts}){listens}\n"
 
 
 def welcome(endpoint: str, settings: Settings, state: State, key: FirstKey, *, notice: str, config_file: Path) -> str:
     """Return what the first start prints after its greeting."""
     product = _offer(state)
     parts = [_key_part(key)]
-    if product is not None and settings.ec2 is not None:
-        parts.append(_ec2_part(endpoint + settings.ec2.path.rstrip("/"), state, product, key))
+    if product is not None and (path := _plain_path(settings)) is not None:
+        parts.append(_ec2_part(endpoint + path.rstrip("/"), state, product, key))
     if product is not None and settings.zerosix is not None:
         parts.append(_zerosix_part(endpoint + settings.zerosix.path, product, key))
     parts.append(_closing_part(settings, notice, config_file))
     return "\n" + "\n".join(parts)
+
+
+def _plain_path(settings: Settings) -> str | None:
+    """Return where AWS's own clients are answered under any name, if they are."""
+    return next((each.path for each in settings.ec2 if each.dialect == "aws" and not each.host), None)
 
 
 def _key_part(key: FirstKey) -> str:

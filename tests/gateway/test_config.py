@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from core.booking import PortRange
 from core.catalogue import Gpu, ImageEntry, ProductEntry, RegionEntry, ZoneEntry
 from core.compute.drivers import DRIVERS
+from core.limits import Limits
 from gateway import config
 from gateway.catalogue import RANKS
 from gateway.config import ConfigError, Ec2Settings, Endpoint, LogSettings, TlsSettings, ZeroSixSettings
@@ -81,14 +82,14 @@ def problems_of(document):
 
 def test_an_empty_front_end_section_is_enough():
     settings = config.parse({"ec2": {}}, HERE)
-    assert settings.ec2 == Ec2Settings(path="/", dialect="aws", region="")
+    assert settings.ec2 == (Ec2Settings(path="/", host="", dialect="aws", region="", is_strict=False),)
     assert settings.zerosix is None
     assert settings.catalogue.products == ()
 
 
 def test_what_is_left_out_has_its_default():
     settings = config.parse({"zerosix": {}}, HERE)
-    assert settings.ec2 is None
+    assert settings.ec2 == ()
     assert settings.zerosix == ZeroSixSettings("/wp-json/api/v1/", ZoneInfo("UTC"), RANKS)
     assert settings.server == config.ServerSettings(
         listen=Endpoint("127.0.0.1", 8080),
@@ -108,7 +109,9 @@ def test_what_is_left_out_has_its_default():
         ssh_host="127.0.0.1",
         sweep_seconds=30,
         launch_timeout_seconds=600,
+        sample_seconds=60,
     )
+    assert settings.limits == config.LimitSettings(Limits(), 0.0, 1)
     assert settings.log == LogSettings("auto", "info")
 
 
@@ -209,9 +212,9 @@ def test_a_path_of_zerosix_gets_its_slash():
 
 def test_ec2_starts_in_the_first_region_unless_told_otherwise():
     regions = [REGION, {"name": "ams1", "geo": "europe"}]
-    assert config.parse(a_document(regions=regions), HERE).ec2.region == "ord1"
-    assert config.parse(a_document(regions=regions, ec2={"region": ""}), HERE).ec2.region == "ord1"
-    assert config.parse(a_document(regions=regions, ec2={"region": "ams1"}), HERE).ec2.region == "ams1"
+    assert config.parse(a_document(regions=regions), HERE).ec2[0].region == "ord1"
+    assert config.parse(a_document(regions=regions, ec2={"region": ""}), HERE).ec2[0].region == "ord1"
+    assert config.parse(a_document(regions=regions, ec2={"region": "ams1"}), HERE).ec2[0].region == "ams1"
 
 
 def test_a_list_of_ranks_replaces_the_default_one():
@@ -307,8 +310,12 @@ PRICE = "is not a decimal number such as 0.25"
         ),
         # words
         ("compute.driver", "qemv", "there is no driver 'qemv'; known: simulated"),
-        ("ec2.dialect", "gigenet", "'gigenet' is not supported yet; use \"aws\""),
-        ("ec2.dialect", "azure", "'azure' is not one of aws"),
+        ("ec2.dialect", "azure", "'azure' is not one of aws, gigenet"),
+        ("ec2.host", "a b", "'a b' is not a host name or an address"),
+        ("ec2.strict", 1, "1 is not true or false"),
+        ("limits.machines", -1, "-1 is not a whole number from 0 to 1000000000"),
+        ("limits.requests_per_second", -0.5, "-0.5 is not a number from 0 to 1000000"),
+        ("limits.burst", 0, "0 is not a whole number from 1 to 1000000000"),
         ("ec2.region", "ams1", "there is no region 'ams1'; known: ord1"),
         ("zerosix.timezone", "Mars/Base", "'Mars/Base' is not a time zone such as UTC or Europe/Berlin"),
         ("zerosix.timezone", "../etc", "'../etc' is not a time zone such as UTC or Europe/Berlin"),
@@ -537,7 +544,7 @@ def with_every_key():
 
 def test_the_shipped_file_is_right():
     settings = config.load(ROOT / "config.toml")
-    assert settings.ec2 is not None
+    assert settings.ec2
     assert settings.zerosix is not None
     assert {"nvidia-1060-100-gb-ssd", "nvidia-1080ti-100gb-ssd", "nvidia-titanxp", "gcl.1"} <= {
         product.slug for product in settings.catalogue.products
@@ -562,7 +569,67 @@ def test_the_shipped_file_says_nothing_but_defaults_before_the_catalogue():
 def test_the_reference_has_every_key_and_no_other():
     reference = (ROOT / "docs/configuration.md").read_text()
     described = set(re.findall(r"^\| `([a-z0-9_\[\].-]+)` \|(?! in | absolute)", reference, flags=re.MULTILINE))
-    assert described == known_keys() - {"server", "storage", "compute", "log"}
+    assert described == known_keys() - {"server", "storage", "compute", "limits", "log"}
+
+
+# --- several endpoints, pools of addresses, limits
+
+
+def test_several_endpoints_may_share_a_path_under_different_hosts():
+    endpoints = [
+        {"host": "EC2.example"},
+        {"host": "gige.example", "dialect": "gigenet", "region": "ord1", "strict": True},
+    ]
+    assert config.parse(a_document(ec2=endpoints), HERE).ec2 == (
+        Ec2Settings("/", "ec2.example", "aws", "ord1", is_strict=False),
+        Ec2Settings("/", "gige.example", "gigenet", "ord1", is_strict=True),
+    )
+
+
+def test_endpoints_on_one_path_need_different_hosts():
+    endpoints = [{}, {"path": "/other"}, {"dialect": "gigenet"}]
+    problem = "ec2[2].path: ec2[0] answers on '/' already, under the same host"
+    assert problems_of(a_document(ec2=endpoints)) == [problem]
+
+
+def test_each_of_several_endpoints_is_judged():
+    problem = "ec2[1].dialect: 'azure' is not one of aws, gigenet"
+    assert problems_of(a_document(ec2=[{}, {"path": "/b", "dialect": "azure"}])) == [problem]
+
+
+def test_addresses_are_told_in_their_one_spelling():
+    zones = [{"name": "ord1a", "region": "ord1", "addresses": ["203.0.113.0/30", "198.51.100.7"]}]
+    [zone] = config.parse(a_document(zones=zones), HERE).catalogue.zones
+    assert zone.pool == ("203.0.113.0/30", "198.51.100.7/32")
+
+
+@pytest.mark.parametrize("block", ["203.0.113.1/28", "2001:db8::/64", "somewhere", 7])
+def test_what_is_no_block_of_ipv4_addresses_is_refused(block):
+    zones = [{"name": "ord1a", "region": "ord1", "addresses": [block]}]
+    [problem] = problems_of(a_document(zones=zones))
+    assert problem.startswith("zones[0].addresses[0]: ")
+
+
+def test_no_address_is_in_two_pools():
+    zones = [
+        {"name": "ord1a", "region": "ord1", "addresses": ["203.0.113.0/28"]},
+        {"name": "ord1b", "region": "ord1", "addresses": ["203.0.113.5"]},
+    ]
+    problem = "zones[1].addresses[0]: '203.0.113.5/32' shares addresses with zones[0].addresses[0]"
+    assert problems_of(a_document(zones=zones)) == [problem]
+
+
+def test_a_product_that_its_own_image_does_not_fit_is_refused():
+    images = [{"name": "debian-12", "min_memory_mib": 4096, "min_disk_gib": 500}]
+    assert problems_of(a_document(images=images)) == [
+        "products[0].memory_mib: 1024 is less than the 4096 of debian-12",
+        "products[0].disk_gib: 30 is less than the 500 of debian-12",
+    ]
+
+
+def test_a_pace_allows_twice_as_many_requests_at_once_unless_told_otherwise():
+    assert config.parse(a_document(limits={"requests_per_second": 2.5}), HERE).limits.burst == 6
+    assert config.parse(a_document(limits={"requests_per_second": 2.5, "burst": 3}), HERE).limits.burst == 3
 
 
 # --- anything at all
