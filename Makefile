@@ -57,6 +57,6 @@ $(VENV)/.benchable: $(VENV)/.testable
 	@$(PIP) --editable '.[test,bench]'
 	@touch $@
 
-.tools/.installed: .ci/install-test-tools tests/end_to_end/package-lock.json
-	@.ci/install-test-tools
+.tools/.installed: .ci/install-test-tools tests/end_to_end/package-lock.json constraints.txt | $(VENV)/bin/python
+	@.ci/install-test-tools $(BIN)/python
 	@touch $@

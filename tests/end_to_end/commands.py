@@ -15,7 +15,7 @@ from tests.running import REPOSITORY
 
 REFERENCE = REPOSITORY.parent / "shared" / "reference"
 
-_SECONDS = 60.0
+TOOLS = REPOSITORY / ".tools"
 
 
 def need_command(command: str, package: str) -> None:
@@ -24,7 +24,14 @@ def need_command(command: str, package: str) -> None:
         pytest.skip(f"there is no command {command}; on Debian: apt-get install {package}")
 
 
-def run(command: Sequence[str], *, code: int = 0, stdin: str = "", **environ: str) -> str:
+def need_tool(name: str) -> Path:
+    """Return what .ci/install-test-tools put into .tools, or skip the test, telling what is missing."""
+    if not (TOOLS / name).exists():
+        pytest.skip(f"there is no {TOOLS / name}; run .ci/install-test-tools, which tells why")
+    return TOOLS / name
+
+
+def run(command: Sequence[str], *, code: int = 0, stdin: str = "", seconds: float = 60, **environ: str) -> str:
     """Return what a command prints, checked to end with the exit code.
 
     It has the commands of our own virtual environment, and of the outer world's settings none that could lead it astray.
@@ -36,7 +43,7 @@ def run(command: Sequence[str], *, code: int = 0, stdin: str = "", **environ: st
             capture_output=True,
             text=True,
             check=False,
-            timeout=_SECONDS,
+            timeout=seconds,
             env=_plain(home) | environ,
         )
     assert done.returncode == code, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -13,22 +13,43 @@ from tests.end_to_end.commands import need_command, run
 from tests.end_to_end.customer import CATALOGUE, SITE_ZONE, Customer, a_customer
 from tests.running import RunningGateway
 
-# libcloud has a table of AWS's regions and takes no other, so one is called so here.
-_AWS_REGION = {"name": "us-east-1", "geo": "united-states"}
-_AWS_ZONE = {"name": "us-east-1a", "region": "us-east-1"}
+# Of the blocks that are for documentation, so that nobody's traffic can ever go there by mistake.
+_ADDRESSES = {"ord1a": ["203.0.113.0/24"], "ams1a": ["198.51.100.0/24"]}
 
 _SECTIONS: dict[str, Any] = {
     # Long enough for a client to see a machine come up, and shorter than a command line takes to start.
     "compute": {"simulated": {"boot_seconds": 0.3, "stop_seconds": 0.2}},
     "zerosix": {"timezone": SITE_ZONE},
-    "regions": [*CATALOGUE["regions"], _AWS_REGION],
-    "zones": [*CATALOGUE["zones"], _AWS_ZONE],
+    "zones": [zone | {"addresses": _ADDRESSES.get(zone["name"], [])} for zone in CATALOGUE["zones"]],
+}
+
+# All there is, in a region of AWS's name and no other.
+_AWS_ZONE = {"name": "us-east-1a", "region": "us-east-1", "addresses": ["192.0.2.0/24"]}
+_IN_AWS_REGION: dict[str, Any] = {
+    "regions": [{"name": "us-east-1", "geo": "united-states"}],
+    "zones": [_AWS_ZONE],
+    "products": [product | {"capacity": {_AWS_ZONE["name"]: 64}} for product in CATALOGUE["products"]],
 }
 
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     with RunningGateway(tmp_path_factory.mktemp("gateway"), **_SECTIONS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def quick_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A gateway whose machines change at once, for clients that look once and then wait for a long time."""
+    at_once = {"simulated": {"boot_seconds": 0, "stop_seconds": 0}}
+    with RunningGateway(tmp_path_factory.mktemp("quick_gateway"), **_SECTIONS | {"compute": at_once}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def aws_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A gateway for clients that have a table of AWS's regions and take no other."""
+    with RunningGateway(tmp_path_factory.mktemp("aws_gateway"), **_SECTIONS | _IN_AWS_REGION) as running:
         yield running
 
 

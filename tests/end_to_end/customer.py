@@ -117,6 +117,11 @@ class Customer:
         order: dict[str, Any] = self.ask("GET", f"orders/{order_id}").json()
         return order
 
+    def hosts(self) -> list[str]:
+        """Return where each machine is reached by ssh, oldest order first."""
+        told = [machine["machine"] for order in reversed(self.orders()) for machine in order["instances"]]
+        return [login.rpartition("@")[2] for login in told]
+
     def product_id(self, slug: str = TYPE) -> int:
         """Return the id of a product."""
         found = [product["id"] for product in self.ask("GET", "products").json() if product["slug"] == slug]
@@ -128,7 +133,7 @@ class Customer:
             Machine(
                 machine["instance_id"],
                 order["order_id"],
-                _TYPE_OF[order["product"]["name"]],
+                _TYPE_OF[machine["product"]["name"]],
                 _ZEROSIX_STANDS[machine["status"]],
                 moment(machine["start_date"]),
             )
@@ -138,22 +143,24 @@ class Customer:
 
 
 @contextmanager
-def a_customer(gateway: RunningGateway) -> Iterator[Customer]:
-    """Yield a new customer."""
+def a_customer(gateway: RunningGateway, region: str = REGION) -> Iterator[Customer]:
+    """Yield a new customer, who asks EC2 for what is in a region."""
     keys = gateway.new_keys()
-    with closing(boto3_client("ec2", gateway, keys)) as ec2:
+    with closing(boto3_client("ec2", gateway, keys, region=region)) as ec2:
         yield Customer(gateway, keys, ec2)
 
 
-def boto3_client(service: str, gateway: RunningGateway, keys: Keys, token: str | None = None, **config: Any) -> Any:
+def boto3_client(service: str, gateway: RunningGateway, keys: Keys, *, region: str = REGION, **config: Any) -> Any:
     """Return boto3's client of a service; it does not try again unless that is configured."""
-    return _SESSION.client(service, **boto3_words(gateway, keys, token, **config))
+    return _SESSION.client(service, **boto3_words(gateway, keys, region=region, **config))
 
 
-def boto3_words(gateway: RunningGateway, keys: Keys, token: str | None = None, **config: Any) -> Mapping[str, Any]:
+def boto3_words(
+    gateway: RunningGateway, keys: Keys, token: str | None = None, *, region: str = REGION, **config: Any
+) -> Mapping[str, Any]:
     """Return what boto3 must be told of the gateway."""
     return {
-        "region_name": REGION,
+        "region_name": region,
         "endpoint_url": gateway.endpoint,
         "aws_access_key_id": keys.access_key,
         "aws_secret_access_key": keys.secret_key,

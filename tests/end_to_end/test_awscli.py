@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.end_to_end.commands import run
-from tests.end_to_end.customer import IMAGE, REGION, TYPE
+from tests.end_to_end.customer import CATALOGUE, IMAGE, REGION, TYPE
 
 BOOK = ["ec2", "run-instances", "--image-id", IMAGE, "--instance-type", TYPE]
 
@@ -69,9 +69,86 @@ def test_a_dry_run_books_nothing(aws, customer):
 
 
 def test_what_is_not_served_is_refused_by_name(aws):
-    text = aws("ec2", "get-console-output", "--instance-id", "i-00000000000000001", code=255)
+    text = aws("ec2", "describe-placement-groups", code=255)
     assert "UnsupportedOperation" in text
-    assert "GetConsoleOutput" in text
+    assert "DescribePlacementGroups" in text
+
+
+def test_a_machine_is_reached_at_an_address_of_its_own_and_the_order_tells(aws, customer):
+    [machine] = customer.book()
+    customer.until("running", machine)
+    address = aws("ec2", "allocate-address", "--domain", "vpc")
+    given, its_id = address["PublicIp"], address["AllocationId"]
+    association = ["--query", "AssociationId", "--output", "text"]
+    of_it = aws("ec2", "associate-address", "--allocation-id", its_id, "--instance-id", machine, *association).strip()
+    assert customer.described(machine)[0]["PublicIpAddress"] == given
+    assert customer.hosts() == [given]
+    query = ["--query", "Addresses[].[PublicIp,InstanceId]", "--output", "text"]
+    assert aws("ec2", "describe-addresses", *query).split() == [given, machine]
+
+    aws("ec2", "disassociate-address", "--association-id", of_it)
+    assert customer.hosts() == [customer.described(machine)[0]["PublicIpAddress"]] != [given]
+    aws("ec2", "release-address", "--allocation-id", its_id)
+    assert aws("ec2", "describe-addresses") == {"Addresses": []}
+
+
+def test_a_machine_is_booked_into_a_group_whose_rules_are_told(aws, customer):
+    names = ["--group-name", "web", "--description", "for the web", "--query", "GroupId", "--output", "text"]
+    group = aws("ec2", "create-security-group", *names).strip()
+    ssh = ["--group-id", group, "--protocol", "tcp", "--port", "22", "--cidr", "203.0.113.0/24"]
+    [rule] = aws("ec2", "authorize-security-group-ingress", *ssh)["SecurityGroupRules"]
+    its = ["--filters", f"Name=group-id,Values={group}"]
+    assert rule in aws("ec2", "describe-security-group-rules", *its)["SecurityGroupRules"]
+    [machine] = aws(*BOOK, "--security-group-ids", group)["Instances"]
+    assert machine["SecurityGroups"] == [{"GroupId": group, "GroupName": "web"}]
+    assert "DependencyViolation" in aws("ec2", "delete-security-group", "--group-id", group, code=255)
+    assert len(customer.orders()) == 1
+
+
+def test_a_stopped_machine_is_made_another_type_and_the_order_tells(aws, customer):
+    [machine] = customer.book()
+    customer.until("running", machine)
+    another_type = ["modify-instance-attribute", "--instance-id", machine, "--instance-type", '{"Value": "gcl.2"}']
+    assert "IncorrectInstanceState" in aws("ec2", *another_type, code=255)
+    customer.ec2.stop_instances(InstanceIds=[machine])
+    aws("ec2", "wait", "instance-stopped", "--instance-ids", machine)
+    aws("ec2", *another_type)
+    told = aws("ec2", "describe-instance-attribute", "--instance-id", machine, "--attribute", "instanceType")
+    assert told["InstanceType"] == {"Value": "gcl.2"}
+    assert [each.type for each in customer.as_zerosix_tells()] == ["gcl.2"]
+
+
+def test_a_protected_machine_is_not_terminated_until_it_is_set_free(aws, customer):
+    [machine] = customer.book()
+    aws("ec2", "modify-instance-attribute", "--instance-id", machine, "--disable-api-termination")
+    assert "OperationNotPermitted" in aws("ec2", "terminate-instances", "--instance-ids", machine, code=255)
+    aws("ec2", "modify-instance-attribute", "--instance-id", machine, "--no-disable-api-termination")
+    aws("ec2", "terminate-instances", "--instance-ids", machine)
+    assert customer.orders()[0]["order_status"] == "completed"
+
+
+def test_the_console_of_a_machine_says_something(aws, customer):
+    [machine] = customer.book()
+    customer.until("running", machine)
+    assert aws("ec2", "get-console-output", "--instance-id", machine, "--query", "Output", "--output", "text").strip()
+
+
+def test_a_machine_has_a_disk_of_the_size_that_its_product_tells(aws, customer):
+    [machine] = customer.book()
+    customer.until("running", machine)
+    its = ["--filters", f"Name=attachment.instance-id,Values={machine}"]
+    aws("ec2", "wait", "volume-in-use", *its)
+    [volume] = aws("ec2", "describe-volumes", *its)["Volumes"]
+    assert (volume["Size"], volume["State"]) == (30, "in-use")
+
+
+def test_offers_and_limits_are_told(aws):
+    by_zone = ["--location-type", "availability-zone", "--filters", f"Name=instance-type,Values={TYPE}"]
+    offers = aws("ec2", "describe-instance-type-offerings", *by_zone)["InstanceTypeOfferings"]
+    assert [offer["Location"] for offer in offers] == ["ord1a", "ord1b"]
+    query = ["--query", "AccountAttributes[?AttributeName=='default-vpc'].AttributeValues[].AttributeValue"]
+    [network] = aws("ec2", "describe-account-attributes", *query)
+    assert aws("ec2", "describe-vpcs", "--query", "Vpcs[?IsDefault].VpcId") == [network]
 
 
 def test_sts_tells_whose_key_it_is(aws, customer):
@@ -86,10 +163,15 @@ def test_a_key_pair_made_is_printed_as_a_usable_private_key(aws, tmp_path):
     assert run(["ssh-keygen", "-y", "-f", str(key)]).startswith("ssh-rsa ")
 
 
-def test_catalogue_and_prices_are_one_with_zerosix(aws, customer):
-    types = aws("ec2", "describe-instance-types", "--query", "InstanceTypes[].[InstanceType,MemoryInfo.SizeInMiB]")
-    assert len(types) == len(customer.ask("GET", "products").json())
-    assert [TYPE, 1024] in types
+def test_the_types_of_all_regions_are_the_products_of_zerosix(aws, customer):
+    query = ["--query", "InstanceTypes[].[InstanceType,MemoryInfo.SizeInMiB]"]
+    types = [
+        tuple(each)
+        for region in CATALOGUE["regions"]
+        for each in aws("ec2", "describe-instance-types", "--region", region["name"], *query)
+    ]
+    assert len(set(types)) == len(customer.ask("GET", "products").json())
+    assert (TYPE, 1024) in types
 
 
 @pytest.mark.parametrize("output", ["text", "table"])

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.end_to_end.customer import SITE_ZONE, name_of, number_of
+from tests.end_to_end.customer import SITE_ZONE, a_customer, name_of, number_of
 
-_ROOM = 8  # for nvidia-titanxp, in config.toml; no other test rents any
+_ROOM = 8  # for nvidia-titanxp, in config.toml and in Europe only; no other test rents any
 
 
 def a_zerosix_order(customer, slug="gcl.1", count=1):
@@ -107,8 +107,15 @@ def test_tags_are_put_on_machines_that_zerosix_booked(customer):
 # --- what there is of a product is for both
 
 
+@pytest.fixture
+def two_in_europe(gateway):
+    with a_customer(gateway, "ams1") as one, a_customer(gateway, "ams1") as another:
+        yield one, another
+
+
 @pytest.mark.parametrize("end", ["TerminateInstances", "DELETE"])
-def test_room_is_shared_and_comes_back_however_a_rental_ends(customer, stranger, end):
+def test_room_is_shared_and_comes_back_however_a_rental_ends(two_in_europe, end):
+    customer, stranger = two_in_europe
     booked = customer.book(_ROOM - 1, InstanceType="gpu.titanxp")
     order, _ = a_zerosix_order(customer, "nvidia-titanxp")
     wanted = {"product_id": stranger.product_id("nvidia-titanxp"), "instances": 1}

@@ -119,6 +119,64 @@ def test_a_key_pair_is_imported(connection, public_key_file):
     assert [each.name for each in connection.get_all_key_pairs()] == ["mine"]
 
 
+@pytest.mark.parametrize("names", ["allocation_id", "public_ip"])
+def test_a_machine_is_reached_at_an_address_of_its_own_and_the_order_tells(connection, customer, names):
+    [machine] = book(connection)
+    until("running", machine)
+    address = connection.allocate_address(domain="vpc")
+    assert connection.associate_address(machine.id, **{names: getattr(address, names)})
+    machine.update()
+    assert customer.hosts() == [address.public_ip]
+    assert machine.ip_address == address.public_ip
+    [told] = connection.get_all_addresses(filters={"instance-id": machine.id})
+    assert (told.public_ip, told.domain, told.instance_id) == (address.public_ip, "vpc", machine.id)
+    assert told.disassociate()
+    assert told.release()
+    assert connection.get_all_addresses() == []
+
+
+def test_a_machine_is_booked_into_a_group_and_keeps_it_from_being_deleted(boto, connection, customer):
+    group = connection.create_security_group("web", "for the web")
+    assert connection.authorize_security_group(
+        group_id=group.id, ip_protocol="tcp", from_port=80, to_port=80, cidr_ip="0.0.0.0/0"
+    )
+    [told] = connection.get_all_security_groups(group_ids=[group.id])
+    assert [str(rule) for rule in told.rules] == ["IPPermissions:tcp(80-80)"]
+    [machine] = book(connection, security_group_ids=[group.id])
+    assert customer.described(machine.id)[0]["SecurityGroups"] == [{"GroupId": group.id, "GroupName": "web"}]
+    with pytest.raises(boto[0].exception.EC2ResponseError, match="DependencyViolation"):
+        told.delete()
+    assert told.revoke("tcp", 80, 80, "0.0.0.0/0")
+
+
+def test_a_stopped_machine_is_made_another_type_and_the_order_tells(connection, customer):
+    [machine] = book(connection)
+    until("running", machine)
+    machine.stop()
+    until("stopped", machine)
+    assert machine.modify_attribute("instanceType", "gcl.2")
+    assert machine.get_attribute("instanceType") == {"instanceType": "gcl.2"}
+    machine.update()
+    assert machine.instance_type == "gcl.2"
+    assert [told.type for told in customer.as_zerosix_tells()] == ["gcl.2"]
+
+
+def test_the_console_of_a_machine_says_something(connection):
+    [machine] = book(connection)
+    until("running", machine)
+    told = machine.get_console_output()
+    assert (told.instance_id, bool(told.output)) == (machine.id, True)
+
+
+def test_a_machine_has_a_disk_and_a_network_interface(connection):
+    [machine] = book(connection)
+    until("running", machine)
+    [volume] = connection.get_all_volumes(filters={"attachment.instance-id": machine.id})
+    assert (volume.size, volume.zone, volume.attach_data.device) == (30, machine.placement, machine.root_device_name)
+    [interface] = connection.get_all_network_interfaces(filters={"attachment.instance-id": machine.id})
+    assert (interface.id, interface.private_ip_address) == (machine.interfaces[0].id, machine.private_ip_address)
+
+
 def test_regions_zones_and_images_are_called_by_their_names(connection):
     assert REGION in [region.name for region in connection.get_all_regions()]
     assert ("ord1a", REGION) in [(zone.name, zone.region_name) for zone in connection.get_all_zones()]
@@ -131,7 +189,8 @@ def test_regions_zones_and_images_are_called_by_their_names(connection):
         (lambda ec2: ec2.get_only_instances(["i-00000000fffffffff"]), (400, "InvalidInstanceID.NotFound")),
         (lambda ec2: ec2.run_instances(IMAGE, instance_type="none"), (400, "InvalidParameterValue")),
         (lambda ec2: ec2.run_instances(IMAGE, instance_type=TYPE, dry_run=True), (412, "DryRunOperation")),
-        (lambda ec2: ec2.get_all_volumes(), (400, "UnsupportedOperation")),
+        (lambda ec2: ec2.allocate_address(domain="vpc", dry_run=True), (412, "DryRunOperation")),
+        (lambda ec2: ec2.get_all_placement_groups(), (400, "UnsupportedOperation")),
     ],
 )
 def test_a_refusal_is_an_error_with_its_code(boto, connection, customer, call, refusal):

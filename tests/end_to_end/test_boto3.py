@@ -50,7 +50,7 @@ def test_a_dry_run_books_nothing(customer):
 
 def test_a_booking_without_room_is_tried_again_as_often_as_the_client_is_told_to(customer):
     twice = {"mode": "standard", "total_max_attempts": 2}
-    client = boto3_client("ec2", customer.gateway, customer.keys, retries=twice)
+    client = boto3_client("ec2", customer.gateway, customer.keys, region="ams1", retries=twice)
     with closing(client) as ec2, pytest.raises(ClientError) as refused:
         ec2.run_instances(ImageId=IMAGE, InstanceType="gpu.titanxp", MinCount=9, MaxCount=9)
     assert refused.value.response["Error"]["Code"] == "InsufficientInstanceCapacity"
@@ -127,7 +127,6 @@ def test_resources_live_through_it_all(customer):
         ("describe_instances", "Reservations[].Instances[].InstanceId", 5, {}),
         ("describe_instance_status", "InstanceStatuses[].InstanceId", 5, {"IncludeAllInstances": True}),
         ("describe_tags", "Tags[].ResourceId", 5, {}),
-        ("describe_instance_types", "InstanceTypes[].InstanceType", 5, {}),
         ("describe_images", "Images[].ImageId", 1, {}),
     ],
 )
@@ -199,5 +198,5 @@ def test_another_account_sees_and_ends_nothing(customer, stranger):
 
 
 def test_what_is_known_to_aws_and_not_served_is_refused_by_name(customer):
-    with pytest.raises(ClientError, match=r"UnsupportedOperation.*DescribeVolumes"):
-        customer.ec2.describe_volumes()
+    with pytest.raises(ClientError, match=r"UnsupportedOperation.*DescribePlacementGroups"):
+        customer.ec2.describe_placement_groups()

@@ -318,4 +318,4 @@ def _check_files(data: Path, known: Mapping[int, tuple[int, ...]]) -> None:
         living = {id_ for (id_,) in db.execute("SELECT id FROM instances WHERE terminated_at IS NULL")}
     with closing(sqlite3.connect(data / "simulated.db")) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert {id_ for (id_,) in db.execute("SELECT id FROM machines")} == living
+        assert {id_ for (id_,) in db.execute("SELECT id FROM simulated")} == living

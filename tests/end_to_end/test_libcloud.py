@@ -13,8 +13,13 @@ from tests.end_to_end.customer import IMAGE, TYPE
 # Python 3.12 and later deprecate how libcloud tells the time.
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
-# AWS's region names are the only ones that it takes; the gateway has a region of this name.
 REGION = "us-east-1"
+
+
+@pytest.fixture(scope="module")
+def gateway(aws_gateway):
+    """Only the names of AWS's regions are taken."""
+    return aws_gateway
 
 
 @pytest.fixture(params=["2", "4"], ids=["v2", "v4"])
@@ -28,8 +33,11 @@ def driver(request, customer):
 
 def create(driver, **more):
     # Its sizes are a table of AWS's own, so a customer of others names one.
-    size = NodeSize(id=TYPE, name=TYPE, ram=1024, disk=30, bandwidth=None, price=None, driver=driver)
-    return driver.create_node(name="web", image=driver.get_image(IMAGE), size=size, **more)
+    return driver.create_node(name="web", image=driver.get_image(IMAGE), size=a_size(driver, TYPE), **more)
+
+
+def a_size(driver, name):
+    return NodeSize(id=name, name=name, ram=1024, disk=30, bandwidth=None, price=None, driver=driver)
 
 
 def test_a_node_is_a_machine_of_an_order_and_is_called_by_its_tag(driver, customer):
@@ -55,10 +63,71 @@ def test_a_node_is_stopped_started_rebooted_and_destroyed_and_the_order_tells(dr
     assert customer.order(order["order_id"])["order_status"] == "completed"
 
 
-def test_listing_nodes_is_refused_by_the_name_of_the_action_that_is_missing(driver):
-    create(driver)
-    with pytest.raises(BaseHTTPError, match="DescribeAddresses is not supported here"):
-        driver.list_nodes()
+def test_the_nodes_listed_are_the_machines_of_both_protocols(driver, customer):
+    node = create(driver)
+    customer.ask("PUT", "orders", {"product_id": customer.product_id(), "instances": 1})
+    ordered = customer.orders()[0]["instances"][0]["ec2_instance_id"]
+    customer.until("running", node.id, ordered)
+    assert [(each.id, each.name, each.state) for each in driver.list_nodes()] == [
+        (node.id, "web", "running"),
+        (ordered, ordered, "running"),
+    ]
+    assert [each.id for each in driver.list_nodes(ex_filters={"tag:Name": "web"})] == [node.id]
+
+
+@pytest.mark.parametrize("domain", ["vpc", None])
+def test_a_node_is_reached_at_an_address_of_its_own_and_the_order_tells(driver, customer, domain):
+    node = create(driver)
+    customer.until("running", node.id)
+    address = driver.ex_allocate_address(domain or "standard")
+    driver.ex_associate_address_with_node(node, address, domain)
+    assert address.ip in driver.list_nodes()[0].public_ips
+    assert customer.hosts() == [address.ip]
+    [told] = driver.ex_describe_all_addresses(only_associated=True)
+    assert (told.ip, told.instance_id) == (address.ip, node.id)
+    assert driver.ex_disassociate_address(told, domain)
+    assert customer.hosts() != [address.ip]
+    assert driver.ex_release_address(address, domain)
+    assert driver.ex_describe_all_addresses() == []
+
+
+def test_a_node_is_made_in_a_group_whose_rules_are_told(driver, customer):
+    group = driver.ex_create_security_group("web", "for the web")["group_id"]
+    assert driver.ex_authorize_security_group_ingress(group, 80, 80, cidr_ips=["0.0.0.0/0"])
+    assert "web" in driver.ex_list_security_groups()
+    [told] = driver.ex_get_security_groups(group_ids=[group])
+    assert [(rule["from_port"], rule["cidr_ips"]) for rule in told.ingress_rules] == [("80", ["0.0.0.0/0"])]
+    node = create(driver, ex_security_group_ids=[group], ex_subnet=driver.ex_list_subnets()[0])
+    assert customer.described(node.id)[0]["SecurityGroups"] == [{"GroupId": group, "GroupName": "web"}]
+    with pytest.raises(BaseHTTPError, match="DependencyViolation"):
+        driver.ex_delete_security_group_by_id(group)
+    assert driver.ex_revoke_security_group_ingress(group, 80, 80, cidr_ips=["0.0.0.0/0"])
+
+
+def test_a_stopped_node_is_given_another_size_and_the_order_tells(driver, customer):
+    node = create(driver)
+    customer.until("running", node.id)
+    driver.stop_node(node)
+    customer.until("stopped", node.id)
+    assert driver.ex_change_node_size(node, a_size(driver, "gcl.2"))
+    assert customer.as_zerosix_tells() == customer.as_ec2_tells()
+    assert [machine.type for machine in customer.as_zerosix_tells()] == ["gcl.2"]
+
+
+def test_the_console_of_a_node_says_something(driver, customer):
+    node = create(driver)
+    customer.until("running", node.id)
+    told = driver.ex_get_console_output(node)
+    assert (told["instance_id"], bool(told["output"])) == (node.id, True)
+
+
+def test_a_node_has_a_disk_and_is_in_the_only_network(driver, customer):
+    node = create(driver)
+    customer.until("running", node.id)
+    [volume] = driver.list_volumes(node)
+    assert (volume.size, volume.extra["instance_id"]) == (30, node.id)
+    [network] = driver.ex_list_networks()
+    assert customer.described(node.id)[0]["VpcId"] == network.id
 
 
 def test_tags_are_put_on_and_taken_off(driver):

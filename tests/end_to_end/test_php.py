@@ -32,12 +32,12 @@ def printed(customer):
     [sample] = printed_in(REFERENCE / "seed-gigenet-introduction.md", r"^```php--raw\n(.*?)^```$")
 
     def fetch(action, parameters=""):
-        return run(["php"], stdin=_filled_in(sample, customer, action, parameters))
+        return run(["php"], stdin=filled_in(sample, customer, action, parameters))
 
     return fetch
 
 
-def _filled_in(sample, customer, action, parameters):
+def filled_in(sample, customer, action, parameters):
     """Return the sample with what a reader has to fill in, fetching its URL at the end.
 
     It leaves ports out of URLs and so can name only a server on port 80. PHP finds ours by taking it for a proxy.
