@@ -1,36 +1,70 @@
 """The front-end: one endpoint that answers every action of EC2 and of STS."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
 from core.accounts import Caller, Protocol
-from core.errors import DryRunPassed
+from core.catalogue import Region
+from core.errors import DryRunPassed, UnknownRegion
 from core.service import Core
 from protocols.boundary import Boundary, Exchange
 from protocols.ec2 import model, signatures
-from protocols.ec2.actions import images, instances, instancetypes, keypairs, sessions, tags, zones
+from protocols.ec2.actions import (
+    account,
+    addresses,
+    attributes,
+    gigenet,
+    images,
+    instances,
+    instancetypes,
+    interfaces,
+    keypairs,
+    networks,
+    routing,
+    securitygroups,
+    sessions,
+    tags,
+    volumes,
+    zones,
+)
 from protocols.ec2.decode import Decoder, parse_form
+from protocols.ec2.dialects import DIALECTS, Dialect
 from protocols.ec2.encode import Encoder, encode_error, encode_sts_error
 from protocols.ec2.errors import Ec2Refusal, fault_of, invalid_action, unsupported_action
-from protocols.ec2.registry import Action, Call, registry
+from protocols.ec2.extensions import EXTENSIONS
+from protocols.ec2.registry import Action, Call, Family, registry
 from protocols.ec2.render import Renderer
 from protocols.ec2.settings import Ec2Settings
+from protocols.reply import Reply
 
-ACTIONS = registry(
-    instances.family,
-    instancetypes.family,
-    images.family,
-    zones.family,
-    keypairs.family,
-    tags.family,
-    sessions.family,
-)
+FAMILIES: Mapping[str, Family] = {
+    "Machines": instances.family,
+    "Attributes of machines": attributes.family,
+    "Instance types": instancetypes.family,
+    "Images": images.family,
+    "Regions and zones": zones.family,
+    "Key pairs": keypairs.family,
+    "Tags": tags.family,
+    "Public addresses": addresses.family,
+    "Security groups": securitygroups.family,
+    "The default network": networks.family,
+    "Routing": routing.family,
+    "Network interfaces": interfaces.family,
+    "Volumes": volumes.family,
+    "What GigeNET adds": gigenet.family,
+    "The account": account.family,
+    "Sessions": sessions.family,
+}
+"""All that is served, as the reference has it (docs/ec2.md)."""
+
+ACTIONS = registry(*FAMILIES.values())
 
 _METHODS = ("GET", "POST")
+_PORT = re.compile(r":\d*$", re.ASCII)
 _FORM = "application/x-www-form-urlencoded"
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _SERVER_FAULTS = 500
@@ -46,10 +80,33 @@ Pairs = Sequence[tuple[str, str]]
 class Service:
     """EC2 or STS: its model, its codec, and the actions of it that we serve."""
 
-    def __init__(self, shapes: model.Model) -> None:
+    def __init__(self, shapes: model.Model, dialect: Dialect) -> None:
         self.version, self.known = shapes.version, shapes.known
-        self.decoder, self.encoder = Decoder(shapes), Encoder(shapes)
+        self.decoder = Decoder(shapes, underscores=True)
+        self.encoder = Encoder(shapes, dialect.envelope(shapes), dialect.rewrites, dialect.spellings)
         self.actions: Mapping[str, Action] = {name: ACTIONS[name] for name in ACTIONS if name in shapes.actions}
+
+
+def by_host(
+    front_ends: Sequence["Ec2FrontEnd"], boundary: Boundary
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return the handler of a path that these share: each answers under its own host's name, and one under all others.
+
+    Of names that end alike the longest is called. Where none answers under a name, the first one does, so that a client
+    that calls by address is told in EC2's words what it lacks.
+    """
+    handlers = [(front_end.settings.host, boundary.handler(front_end)) for front_end in front_ends]
+    if len(handlers) == 1:
+        return handlers[0][1]
+    named = sorted(((host, handler) for host, handler in handlers if host), key=lambda each: -len(each[0]))
+    otherwise = next((handler for host, handler in handlers if not host), handlers[0][1])
+
+    async def handle(request: web.Request) -> web.Response:
+        called = _PORT.sub("", boundary.called_host(request).lower())
+        chosen = (handler for host, handler in named if called == host or called.endswith(f".{host}"))
+        return await next(chosen, otherwise)(request)
+
+    return handle
 
 
 class Ec2FrontEnd:
@@ -58,14 +115,11 @@ class Ec2FrontEnd:
     name = Protocol.EC2.value
 
     def __init__(self, core: Core, boundary: Boundary, settings: Ec2Settings) -> None:
-        self._core, self._boundary, self._settings = core, boundary, settings
-        models = model.load()
-        self._ec2, self._sts = Service(models["ec2"]), Service(models["sts"])
-        self._renderer = Renderer(self._ec2.encoder)
-
-    def mount(self, app: web.Application) -> None:
-        """Answer on the configured path."""
-        app.router.add_route("*", self._settings.path, self._boundary.handler(self))
+        self._core, self._boundary, self.settings = core, boundary, settings
+        self._dialect = DIALECTS[settings.dialect]
+        models = model.load(EXTENSIONS, self._dialect.overlay)
+        self._ec2, self._sts = Service(models["ec2"], self._dialect), Service(models["sts"], self._dialect)
+        self._renderer = Renderer(self._ec2.encoder, self._dialect.image_id)
 
     async def answer(self, request: web.Request, exchange: Exchange) -> web.Response:
         """Return the action's result. What is asked for is found before who asks, as AWS does."""
@@ -74,20 +128,29 @@ class Ec2FrontEnd:
         named = dict(pairs)
         service, action = self._find(named.get("Action", ""), exchange)
         version = _version(named.get("Version") or service.version)
-        caller = await self._authenticate(signed, exchange)
-        body = await self._carry_out(service, action, pairs, caller=caller, exchange=exchange, version=version)
-        return _response(body, 200, exchange)
+        caller, region_host = await self._authenticate(signed, exchange)
+        call = Call(
+            self._core,
+            caller,
+            await self._core.fleet(caller),
+            self._renderer,
+            self._dialect,
+            exchange,
+            region_host,
+        )
+        return _response(await self._carry_out(service, action, pairs, call, version), 200, exchange)
 
     def refuse(self, error: Exception, exchange: Exchange) -> web.Response:
         """Return the refusal in the form of the service that was called."""
-        is_sts = exchange.action in self._sts.known
+        is_sts = self._dialect.knows_sts and exchange.action in self._sts.known
         fault = fault_of(error, is_sts=is_sts)
         exchange.code = fault.code
-        text = fault.text(error)[:_LONGEST_TEXT]
+        text = self._dialect.reword(fault.text(error))[:_LONGEST_TEXT]
+        status = self._dialect.statuses.get(fault.status, fault.status)
         if is_sts:
             kind = "Receiver" if fault.status >= _SERVER_FAULTS else "Sender"
-            return _response(encode_sts_error(kind, fault.code, text, exchange.request_id), fault.status, exchange)
-        return _response(encode_error(fault.code, text, exchange.request_id), fault.status, exchange)
+            return _response(encode_sts_error(kind, fault.code, text, exchange.request_id), status, exchange)
+        return _response(encode_error(fault.code, text, exchange.request_id), status, exchange)
 
     async def _read(self, request: web.Request) -> signatures.SignedRequest:
         if request.method not in _METHODS:
@@ -116,7 +179,8 @@ class Ec2FrontEnd:
                 return service, action
         raise invalid_action(name)
 
-    async def _authenticate(self, signed: signatures.SignedRequest, exchange: Exchange) -> Caller:
+    async def _authenticate(self, signed: signatures.SignedRequest, exchange: Exchange) -> tuple[Caller, str]:
+        """Return the caller, and the pattern of hosts by which regions are called if the request came by one."""
         claim = signatures.read_claim(signed)
         if claim.session_token is None:
             credential = await self._core.credential(claim.access_key)
@@ -124,7 +188,31 @@ class Ec2FrontEnd:
             credential = await self._core.session_credential(claim.access_key, claim.session_token)
         self._verify(claim, signed, credential.secret_key, exchange)
         exchange.account_id = credential.application.account_id
-        return self._core.admit(credential, exchange.address, Protocol.EC2, exchange.request_id)
+        region, region_host = await self._region(claim.region, exchange)
+        caller = self._core.admit(
+            credential,
+            exchange.address,
+            Protocol.EC2,
+            exchange.request_id,
+            region_id=region.id,
+            sees_all_regions=self._dialect.is_regionless,
+        )
+        return caller, region_host
+
+    async def _region(self, signed_for: str | None, exchange: Exchange) -> tuple[Region, str]:
+        """Return the region that is called: by the host's name, by the signature's scope, or the endpoint's own.
+
+        Raises:
+            UnknownRegion: the signature is for another, and the endpoint is strict.
+        """
+        first, dot, rest = exchange.called_host.partition(".")
+        if dot and (region := await self._core.find_region(first.lower())) is not None:
+            return region, f"{{}}.{rest}"
+        if signed_for and (region := await self._core.find_region(signed_for)) is not None:
+            return region, ""
+        if signed_for and self.settings.is_strict:
+            raise UnknownRegion(signed_for, await self._core.region_names())
+        return await self._core.region(self.settings.region), ""
 
     def _verify(
         self, claim: signatures.Claim, signed: signatures.SignedRequest, secret_key: str, exchange: Exchange
@@ -140,20 +228,18 @@ class Ec2FrontEnd:
             public = replace(signed, headers=_with_host(signed.headers, typed[-1]))
             signatures.verify(signatures.read_claim(public), public, secret_key, now)
 
-    async def _carry_out(
-        self, service: Service, action: Action, pairs: Pairs, *, caller: Caller, exchange: Exchange, version: str
-    ) -> bytes:
+    async def _carry_out(self, service: Service, action: Action, pairs: Pairs, call: Call, version: str) -> bytes:
         request = service.decoder.decode(action.name, pairs)
         action.check(request)
+        request = self._dialect.understood(action.name, request)
         is_dry_run: Any = request.get("DryRun", False)
         if is_dry_run:
-            caller = replace(caller, is_dry_run=True)
-        fleet = await self._core.fleet(caller)
-        call = Call(self._core, caller, fleet, self._renderer, self._settings, exchange)
+            call.caller = replace(call.caller, is_dry_run=True)
         result = await action.handler(call, request)
         if is_dry_run:
             raise DryRunPassed
-        return service.encoder.encode_response(action.name, result, version=version, request_id=exchange.request_id)
+        request_id = call.exchange.request_id
+        return service.encoder.encode_response(action.name, result, version=version, request_id=request_id)
 
 
 def _version(text: str) -> str:
@@ -201,4 +287,4 @@ def _response(body: bytes, status: int, exchange: Exchange) -> web.Response:
     }
     if status == _NO_METHOD:
         headers["Allow"] = ", ".join(_METHODS)
-    return web.Response(body=body, status=status, headers=headers)
+    return Reply(body=body, status=status, headers=headers)

@@ -199,6 +199,8 @@ def _in_order(tree: Tree, element: str) -> list[Node]:
     """The items of a list, by their indices."""
     if len(tree) == 1:
         [(segment, node)] = tree.items()
+        if _is_index(segment):
+            return [node]
         if isinstance(node, dict) and segment in ("member", element):
             tree = node
     for index, node in tree.items():

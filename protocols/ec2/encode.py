@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from protocols.ec2.model import Kind, List, Model, Protocol, Scalar, Structure
+from protocols.ec2.model import Kind, List, Member, Model, Protocol, Scalar, Structure
 
 # What must not stand in XML 1.0 as it is. A carriage return may, but a parser would read it as a line feed.
 UNSAFE = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -25,6 +25,12 @@ DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 VERSION = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 SUCCESS = "<return>true</return>"
+
+# They tell the one attribute that was asked for, and an empty list would tell another. Source: the examples of
+# DescribeInstanceAttribute; boto 2 shows every element that comes.
+_ONE_AT_A_TIME = frozenset(
+    {"DescribeNetworkInterfaceAttributeResult", "DescribeVolumeAttributeResult", "ImageAttribute", "InstanceAttribute"}
+)
 
 Writer = Callable[[Any], str]
 
@@ -71,10 +77,21 @@ def aws_envelope(model: Model) -> Envelope:
 
 
 class Encoder:
-    """Writes the results of one service's actions, in AWS's envelope unless it is given another."""
+    """Writes the results of one service's actions, in AWS's envelope unless it is given another.
 
-    def __init__(self, model: Model, envelope: Envelope | None = None) -> None:
+    `rewrites` changes what stands in a structure before it is written, by the name of its shape; `spellings` how a text
+    is written, by the name of its member.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        envelope: Envelope | None = None,
+        rewrites: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] | None = None,
+        spellings: Mapping[str, Callable[[str], str]] | None = None,
+    ) -> None:
         self._model = model
+        self._rewrites, self._spellings = rewrites or {}, spellings or {}
         self._envelope = envelope or aws_envelope(model)
         self._writers: dict[str, Writer] = {}
         self._defaults: dict[str, dict[str, Any]] = {}
@@ -85,7 +102,8 @@ class Encoder:
         """The document that answers an action.
 
         EC2 echoes the request's version in the namespace; what is no version stands for the model's.
-        Lists at the top of a result are written even if absent, and its <return>, if it has one, is true unless given.
+        Lists at the top of a result are written even if absent, unless it tells one attribute of many; its <return>, if
+        it has one, is true unless given.
 
         Raises:
             UnknownKey: the result holds a key that the model lacks, however deep.
@@ -115,7 +133,7 @@ class Encoder:
         structure = self._model.shapes[name]
         assert isinstance(structure, Structure)
         shapes = [(member, self._model.shapes[member.shape]) for member in structure.members]
-        lists = {member.name: () for member, shape in shapes if isinstance(shape, List)}
+        lists = {} if name in _ONE_AT_A_TIME else {m.name: () for m, shape in shapes if isinstance(shape, List)}
         # libcloud takes anything but <return>true</return> for a failure.
         returns = {m.name: True for m, shape in shapes if m.element == "return" and shape.name == Kind.BOOLEAN}
         return {**lists, **returns}
@@ -134,7 +152,7 @@ class Encoder:
     def _structure(self, name: str) -> Writer:
         structure = self._model.shapes[name]
         assert isinstance(structure, Structure)
-        writers = [(member.name, self._element(member.element, member.shape)) for member in structure.members]
+        writers = [(member.name, self._member(member)) for member in structure.members]
         names = {member.name for member in structure.members}
 
         def write(value: Any) -> str:
@@ -150,7 +168,15 @@ class Encoder:
                 raise UnknownKey(name, unknown)
             return "".join(parts)
 
-        return write
+        rewrite = self._rewrites.get(name)
+        if rewrite is None:
+            return write
+        return lambda value: value if value.__class__ is Fragment else write(rewrite(value))
+
+    def _member(self, member: Member) -> Writer:
+        write = self._element(member.element, member.shape)
+        spell = self._spellings.get(member.name)
+        return write if spell is None else lambda value: write(spell(value))
 
     def _element(self, element: str, name: str) -> Writer:
         """What writes one value of that shape as an element."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from protocols.ec2.documented import FILTERS
 from protocols.ec2.errors import Ec2Refusal
 from protocols.ec2.turns import in_turns
 
@@ -23,22 +24,27 @@ _TOKENS = re.compile(r"\\(.)|([*?])|([^\\*?]+|\\$)", re.DOTALL)
 _ANY_ONE = "."
 
 
+BY_ACTION: dict[str, Filters[Any]] = {}
+"""The filters of each action, for the reference."""
+
+
 class Filters(Generic[T]):
     """The filters of one action: what each reads of an item. With `tags`, tag:KEY, tag-key and tag-value too.
 
-    `absent` are those of EC2's on what no item here has: they match nothing. One that ends in a dot stands for all that
-    start with it.
+    Those that EC2 documents for the `action` match nothing unless they are read: they are about what no item here has.
     """
 
     def __init__(
         self,
         readers: Mapping[str, Reader[T]],
         *,
+        action: str = "",
         tags: Callable[[T], Mapping[str, str]] | None = None,
-        absent: Iterable[str] = (),
     ) -> None:
         self._readers = dict(readers)
-        self._tags, self._absent = tags, frozenset(absent)
+        if action:
+            BY_ACTION[action] = self
+        self._tags, self._documented = tags, frozenset(FILTERS.get(action, "").split())
         if tags is not None:
             self._readers["tag-key"] = lambda item: tags(item).keys()
             self._readers["tag-value"] = lambda item: tags(item).values()
@@ -55,7 +61,7 @@ class Filters(Generic[T]):
             Ec2Refusal: a filter is not understood or has no values, or there are too many.
         """
         if not asked:
-            return [item async for item in in_turns(items)]
+            return items if isinstance(items, list) else [item async for item in in_turns(items)]
         if len(asked) > _MOST_FILTERS:
             raise _too_many(f"{len(asked)} filters; at most {_MOST_FILTERS} are allowed")
         tests = [self._test(each.get("Name", ""), each.get("Values") or []) async for each in in_turns(asked)]
@@ -79,7 +85,7 @@ class Filters(Generic[T]):
         if tags is not None and name.startswith("tag:"):
             key = name.removeprefix("tag:")
             return lambda item: (tags(item)[key],) if key in tags(item) else ()
-        if name in self._absent or f"{name.partition('.')[0]}." in self._absent:
+        if name in self._documented or (name.startswith("tag:") and "tag-key" in self._documented):
             return lambda _: ()
         raise Ec2Refusal("InvalidParameterValue", f"The filter '{name}' is invalid")
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.ids import AccountId, ImageId, InstanceId, KeyPairId, OrderId
+from core.ids import AccountId, AssociationId, ImageId, InstanceId, KeyPairId, OrderId
 from core.tags import ResourceKind
 
 _HEX = re.compile(r"[0-9a-f]{8}(?:[0-9a-f]{9})?", re.ASCII)
@@ -43,7 +43,37 @@ PREFIXES = {
     ResourceKind.IMAGE: "ami-",
     ResourceKind.KEY_PAIR: "key-",
     ResourceKind.ORDER: "r-",
+    ResourceKind.NETWORK: "vpc-",
+    ResourceKind.SUBNET: "subnet-",
+    ResourceKind.ROUTE_TABLE: "rtb-",
+    ResourceKind.GATEWAY: "igw-",
+    ResourceKind.ACL: "acl-",
+    ResourceKind.SECURITY_GROUP: "sg-",
+    ResourceKind.RULE: "sgr-",
+    ResourceKind.INTERFACE: "eni-",
+    ResourceKind.DISK: "vol-",
+    ResourceKind.ADDRESS: "eipalloc-",
 }
+
+ATTACHMENT, ASSOCIATION = "eni-attach-", "eipassoc-"
+"""What is no thing of its own: the attachment of a machine's interface, the binding of an address."""
+
+NAMES = {
+    ResourceKind.INSTANCE: "instance",
+    ResourceKind.IMAGE: "image",
+    ResourceKind.KEY_PAIR: "key-pair",
+    ResourceKind.NETWORK: "vpc",
+    ResourceKind.SUBNET: "subnet",
+    ResourceKind.ROUTE_TABLE: "route-table",
+    ResourceKind.GATEWAY: "internet-gateway",
+    ResourceKind.ACL: "network-acl",
+    ResourceKind.SECURITY_GROUP: "security-group",
+    ResourceKind.RULE: "security-group-rule",
+    ResourceKind.INTERFACE: "network-interface",
+    ResourceKind.DISK: "volume",
+    ResourceKind.ADDRESS: "elastic-ip",
+}
+"""What EC2 calls the kinds where tags are told. Reservations cannot be tagged there, so they have no name."""
 
 
 def spell(kind: ResourceKind, number: int) -> str:
@@ -71,6 +101,11 @@ def key_pair_id(number: KeyPairId) -> str:
     return f"key-{number:017x}"
 
 
+def association_id(number: AssociationId) -> str:
+    """Return the id of an address's binding as EC2 writes it."""
+    return f"{ASSOCIATION}{number:017x}"
+
+
 def owner_id(number: AccountId) -> str:
     """Return an account's id as EC2 writes owners: twelve digits."""
     return f"{number:012d}"
@@ -88,6 +123,22 @@ def read(kind: ResourceKind, text: str) -> int:
     if kind is ResourceKind.INSTANCE and _INTEGER.fullmatch(text):
         return int(text)
     raise MalformedId(kind, text)
+
+
+def plain_number(text: str) -> int | None:
+    """Return the number of an instance that is called by it, and None for every other text."""
+    return int(text) if _INTEGER.fullmatch(text) else None
+
+
+def read_association(text: str) -> int:
+    """Return the number that the id of an address's binding spells.
+
+    Raises:
+        MalformedId: it is not of the form.
+    """
+    if text.startswith(ASSOCIATION) and _HEX.fullmatch(text, len(ASSOCIATION)):
+        return int(text[len(ASSOCIATION) :], 16)
+    raise MalformedId(ResourceKind.ADDRESS, text)
 
 
 def read_instances(texts: Sequence[str]) -> list[InstanceId]:

@@ -35,7 +35,7 @@ class Paging:
         """Return the page that is asked for and the token of the next one, if there is one.
 
         Items must be sorted by their place, and no two may have the same, ever. A token is good for the same action,
-        account and `query` (the filters) only.
+        account, region and `query` (the filters) only.
 
         Raises:
             Ec2Refusal: the size is out of bounds, or the token is not one of ours for this request.
@@ -44,7 +44,7 @@ class Paging:
             raise invalid_value("MaxResults", size, f"Expected {self.least} to {self.most}.")
         if not token and (size is None or len(items) <= size):
             return items, None
-        scope = f"{self.action}:{call.caller.account_id}:{query!r}"
+        scope = f"{self.action}:{call.caller.account_id}:{call.caller.seen_region_id}:{query!r}"
         if token:
             last = _read(call, token, scope)
             items = [item for item in items if place(item) > last]

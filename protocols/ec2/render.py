@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from core.catalogue import Image, Product
+from core.catalogue import Image, Product, Region
 from core.fleet import Fleet
 from core.ids import FIRST_ACCOUNT_ID, AccountId, InstanceId
-from core.instances import Cause, Instance, State
+from core.instances import Cause, Instance, MetadataService, State
+from core.networks import hardware_address
 from core.orders import Order
 from core.tags import ResourceKind
 from protocols.ec2 import ids
@@ -28,7 +29,10 @@ OPERATOR_ALIAS = "onefleet"
 # Fixed in every answer of today's EC2, whatever the hypervisor really is. Source: DescribeInstances reference.
 HYPERVISOR, VIRTUALIZATION = "xen", "hvm"
 ROOT_DEVICE, ROOT_DEVICE_TYPE = "/dev/sda1", "ebs"
-MONITORING, TENANCY = "disabled", "default"
+VOLUME_TYPE = "standard"
+"""Of EC2's kinds of disks the one that promises no speed."""
+
+TENANCY, BOOT_MODE, USAGE_OPERATION = "default", "legacy-bios", "RunInstances"
 
 STATE_CODES = {
     State.PENDING: 0,
@@ -91,6 +95,27 @@ def platform_details(image: Image) -> str:
     return "Windows" if platform(image) else "Linux/UNIX"
 
 
+def public_address(fleet: Fleet, instance: Instance) -> str:
+    """Return where the machine is reached: the first address bound to it, else the one that its host gives it."""
+    bound = fleet.bound_to(instance.id)
+    return bound[0].address if bound else instance.public_address
+
+
+def groups(fleet: Fleet, instance: Instance) -> list[shapes.GroupIdentifier]:
+    """Return the security groups of a machine; none once it is gone, and its network interface with it."""
+    if instance.is_gone:
+        return []
+    return [
+        {"GroupId": ids.spell(ResourceKind.SECURITY_GROUP, group.id), "GroupName": group.name}
+        for group in fleet.groups_of(instance)
+    ]
+
+
+def arn(region: Region, account_id: AccountId, kind: ResourceKind, number: int) -> str:
+    """Return the name by which AWS's services call a thing of an account among one another."""
+    return f"arn:aws:ec2:{region.name}:{ids.owner_id(account_id)}:{ids.NAMES[kind]}/{ids.spell(kind, number)}"
+
+
 def private_dns_name(instance: Instance) -> str:
     """Return the name that follows from the private address."""
     address = instance.private_address
@@ -98,11 +123,14 @@ def private_dns_name(instance: Instance) -> str:
 
 
 class Renderer:
-    """Records as EC2's XML. Each machine is encoded once and kept until something about it changes."""
+    """Records as EC2's XML. Each machine is encoded once and kept until something about it changes.
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self._fragments: dict[InstanceId, tuple[Instance, Mapping[str, str], Image, Fragment]] = {}
+    `image_id` is what an image is called; see `Dialect`.
+    """
+
+    def __init__(self, encoder: Encoder, image_id: Callable[[Image], str]) -> None:
+        self._encoder, self._image_id = encoder, image_id
+        self._fragments: dict[InstanceId, tuple[Instance, Mapping[str, str], Image, object, Fragment]] = {}
 
     async def each(self, shape: str, items: Iterable[T], describe: Callable[[T], Mapping[str, Any]]) -> list[Fragment]:
         """Return items as the insides of `<item>`s of a shape. Others get their turn meanwhile."""
@@ -110,14 +138,21 @@ class Renderer:
 
     def instance(self, fleet: Fleet, instance: Instance, values: Mapping[str, str]) -> Fragment:
         """Return a machine with its tags as the inside of an `<item>` of instancesSet."""
-        image = fleet.image(instance.image_id)
+        image, bound = fleet.image(instance.image_id), fleet.bound_to(instance.id)
         known = self._fragments.get(instance.id)
-        if known is not None and known[0] is instance and known[1] is values and known[2] is image:
-            return known[3]
-        fragment = self._encoder.encode_fragment("Instance", _instance(fleet, instance, values, image))
+        if (
+            known is not None
+            and known[0] is instance
+            and known[1] is values
+            and known[2] is image
+            and known[3] is bound
+        ):
+            return known[4]
+        shape = {**_instance(fleet, instance, values, image), "ImageId": self._image_id(image)}
+        fragment = self._encoder.encode_fragment("Instance", shape)
         if len(self._fragments) >= _MOST_FRAGMENTS:
             del self._fragments[next(iter(self._fragments))]
-        self._fragments[instance.id] = (instance, values, image, fragment)
+        self._fragments[instance.id] = (instance, values, image, bound, fragment)
         return fragment
 
 
@@ -135,14 +170,13 @@ def _instance(fleet: Fleet, instance: Instance, values: Mapping[str, str], image
     product, order = fleet.product(instance.product_id), fleet.order(instance.order_id)
     shape: shapes.Instance = {
         "InstanceId": ids.instance_id(instance.id),
-        "ImageId": ids.image_id(instance.image_id),
         "InstanceType": product.instance_type,
         "AmiLaunchIndex": instance.launch_index,
         "LaunchTime": instance.launched_at,
         "State": state(instance.state),
         "StateTransitionReason": transition_reason(instance),
         "Placement": {"AvailabilityZone": fleet.zone(instance.zone_id).name, "GroupName": "", "Tenancy": TENANCY},
-        "Monitoring": {"State": MONITORING},
+        "Monitoring": {"State": monitoring(instance)},
         "Architecture": image.architecture,
         "Hypervisor": HYPERVISOR,
         "VirtualizationType": VIRTUALIZATION,
@@ -155,22 +189,121 @@ def _instance(fleet: Fleet, instance: Instance, values: Mapping[str, str], image
         "PrivateDnsName": private_dns_name(instance),
         "PublicDnsName": "",
         "ProductCodes": [],
-        "SecurityGroups": [],
+        "SecurityGroups": groups(fleet, instance),
+        "SourceDestCheck": instance.options.is_source_checked,
+        "MetadataOptions": metadata_options(instance.options.metadata),
+        "EnaSupport": True,
+        "BootMode": BOOT_MODE,
+        "CurrentInstanceBootMode": BOOT_MODE,
+        "HibernationOptions": {"Configured": False},
+        "EnclaveOptions": {"Enabled": False},
+        "MaintenanceOptions": {"AutoRecovery": "disabled"},
+        "CapacityReservationSpecification": {"CapacityReservationPreference": "none"},
+        "PrivateDnsNameOptions": {
+            "HostnameType": "ip-name",
+            "EnableResourceNameDnsARecord": False,
+            "EnableResourceNameDnsAAAARecord": False,
+        },
+        "UsageOperation": USAGE_OPERATION,
+        "UsageOperationUpdateTime": instance.launched_at,
         "BlockDeviceMappings": [],
         "NetworkInterfaces": [],
     }
+    if not instance.is_gone:
+        shape["BlockDeviceMappings"] = disks(instance)
+        shape["NetworkInterfaces"] = [_interface(fleet, instance)]
+        shape["VpcId"], shape["SubnetId"] = place_ids(fleet, instance)
     if values:
         shape["Tags"] = tags(values)
     if order.key_name:
         shape["KeyName"] = order.key_name
     if instance.private_address:
         shape["PrivateIpAddress"] = instance.private_address
-    if instance.public_address:
-        shape["PublicIpAddress"] = instance.public_address
+    if address := public_address(fleet, instance):
+        shape["PublicIpAddress"] = address
     if name := platform(image):
         shape["Platform"] = name
     if (reason := state_reason(instance)) is not None:
         shape["StateReason"] = reason
+    return shape
+
+
+def place_ids(fleet: Fleet, instance: Instance) -> tuple[str, str]:
+    """Return the ids of the network and the subnet that a machine is in."""
+    subnet = fleet.subnet_in(instance.zone_id)
+    return ids.spell(ResourceKind.NETWORK, subnet.network_id), ids.spell(ResourceKind.SUBNET, subnet.id)
+
+
+def monitoring(instance: Instance) -> str:
+    """Return whether the machine is watched in detail, in EC2's word."""
+    return "enabled" if instance.options.is_monitored else "disabled"
+
+
+def metadata_options(metadata: MetadataService) -> shapes.InstanceMetadataOptionsResponse:
+    """Return how a machine may ask about itself. Changes apply at once, so that none is ever pending."""
+    return {
+        "State": "applied",
+        "HttpTokens": "required" if metadata.needs_token else "optional",
+        "HttpPutResponseHopLimit": metadata.hop_limit,
+        "HttpEndpoint": "enabled" if metadata.is_enabled else "disabled",
+        "HttpProtocolIpv6": "disabled",
+        "InstanceMetadataTags": "enabled" if metadata.shows_tags else "disabled",
+    }
+
+
+def disks(instance: Instance) -> Sequence[shapes.InstanceBlockDeviceMapping]:
+    """Return the disks of a machine: the one that it boots from."""
+    return [
+        {
+            "DeviceName": ROOT_DEVICE,
+            "Ebs": {
+                "AttachTime": instance.launched_at,
+                "DeleteOnTermination": not instance.options.keeps_disk,
+                "Status": "attached",
+                "VolumeId": ids.spell(ResourceKind.DISK, instance.id),
+            },
+        }
+    ]
+
+
+def _interface(fleet: Fleet, instance: Instance) -> shapes.InstanceNetworkInterface:
+    network_id, subnet_id = place_ids(fleet, instance)
+    name = private_dns_name(instance)
+    addresses: list[shapes.InstancePrivateIpAddress] = []
+    shape: shapes.InstanceNetworkInterface = {
+        "Attachment": {
+            "AttachTime": instance.launched_at,
+            "AttachmentId": f"{ids.ATTACHMENT}{instance.id:017x}",
+            "DeleteOnTermination": True,
+            "DeviceIndex": 0,
+            "NetworkCardIndex": 0,
+            "Status": "attached",
+        },
+        "Description": "",
+        "Groups": groups(fleet, instance),
+        "Ipv6Addresses": [],
+        "MacAddress": hardware_address(instance.id),
+        "NetworkInterfaceId": ids.spell(ResourceKind.INTERFACE, instance.id),
+        "OwnerId": ids.owner_id(instance.account_id),
+        "PrivateDnsName": name,
+        "PrivateIpAddress": instance.private_address,
+        "PrivateIpAddresses": addresses,
+        "SourceDestCheck": instance.options.is_source_checked,
+        "Status": "in-use",
+        "SubnetId": subnet_id,
+        "VpcId": network_id,
+        "InterfaceType": "interface",
+    }
+    own: shapes.InstancePrivateIpAddress = {
+        "Primary": True,
+        "PrivateDnsName": name,
+        "PrivateIpAddress": instance.private_address,
+    }
+    if address := public_address(fleet, instance):
+        bound = fleet.bound_to(instance.id)
+        owner = ids.owner_id(instance.account_id) if bound else OPERATOR_ALIAS
+        own["Association"] = shape["Association"] = {"IpOwnerId": owner, "PublicDnsName": "", "PublicIp": address}
+    addresses.append(own)
     return shape
 
 
@@ -189,13 +322,15 @@ def image(fleet: Fleet, image: Image) -> shapes.Image:
         "Architecture": image.architecture,
         "ImageType": "machine",
         "Name": image.name,
-        "Description": image.description or image.title,
+        "Description": description(image),
+        "EnaSupport": True,
+        "BootMode": BOOT_MODE,
         "PlatformDetails": platform_details(image),
         "RootDeviceName": ROOT_DEVICE,
         "RootDeviceType": ROOT_DEVICE_TYPE,
         "VirtualizationType": VIRTUALIZATION,
         "Hypervisor": HYPERVISOR,
-        "BlockDeviceMappings": [],
+        "BlockDeviceMappings": image_disks(image),
         "ProductCodes": [],
     }
     if name := platform(image):
@@ -203,6 +338,19 @@ def image(fleet: Fleet, image: Image) -> shapes.Image:
     if values := fleet.tags(ResourceKind.IMAGE, image.id):
         shape["Tags"] = tags(values)
     return shape
+
+
+def description(image: Image) -> str:
+    """Return what an image is, in a sentence, or else by its title."""
+    return image.description or image.title
+
+
+def image_disks(image: Image) -> Sequence[shapes.BlockDeviceMapping]:
+    """Return the disk that machines get from an image; its size is the product's, of which the image needs some."""
+    disk: shapes.EbsBlockDevice = {"DeleteOnTermination": True, "VolumeType": VOLUME_TYPE, "Encrypted": False}
+    if image.least_disk_gib:
+        disk["VolumeSize"] = image.least_disk_gib
+    return [{"DeviceName": ROOT_DEVICE, "Ebs": disk}]
 
 
 def instance_type(product: Product) -> shapes.InstanceTypeInfo:
@@ -229,6 +377,23 @@ def instance_type(product: Product) -> shapes.InstanceTypeInfo:
         "BurstablePerformanceSupported": False,
         "DedicatedHostsSupported": False,
         "AutoRecoverySupported": False,
+        "SupportedBootModes": [BOOT_MODE],
+        "EbsInfo": {
+            "EbsOptimizedSupport": "unsupported",
+            "EncryptionSupport": "unsupported",
+            "NvmeSupport": "unsupported",
+        },
+        "NetworkInfo": {
+            "MaximumNetworkInterfaces": 1,
+            "MaximumNetworkCards": 1,
+            "DefaultNetworkCardIndex": 0,
+            "Ipv4AddressesPerInterface": 1,
+            "Ipv6AddressesPerInterface": 0,
+            "Ipv6Supported": False,
+            "EnaSupport": "supported",
+            "EfaSupported": False,
+        },
+        "PlacementGroupInfo": {"SupportedStrategies": []},
     }
     if product.gpu is not None:
         gpu = product.gpu

@@ -5,6 +5,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Ec2Settings:
-    """The path that the one endpoint answers on."""
+    """One endpoint: where it answers, how it speaks, and for which region it takes requests.
+
+    Of several on a path, one with a `host` answers under that name and under REGION.host, and one without under every
+    other name; a lone one answers under every name. Requests that name no region of ours go to `region` (empty: the
+    first), or are refused if the endpoint `is_strict`.
+    """
 
     path: str = "/"
+    host: str = ""
+    dialect: str = "aws"
+    region: str = ""
+    is_strict: bool = False

@@ -10,23 +10,25 @@ from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote, unquote
 
+from protocols.mac import Mac, keyed
+
 ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
 
 
 @lru_cache(maxsize=1024)
-def signing_key(secret_key: str, date: str, region: str, service: str) -> bytes:
-    """Return the key that signs a day's requests to one service in one region."""
+def signer(secret_key: str, date: str, region: str, service: str) -> Mac:
+    """Return what signs a day's requests to one service in one region."""
     key = f"AWS4{secret_key}".encode()
     for part in (date, region, service, TERMINATOR):
         key = hmac.digest(key, _bytes(part), "sha256")
-    return key
+    return keyed(key, "sha256")
 
 
-def signature(key: bytes, timestamp: str, scope: str, canonical_request: str) -> str:
+def signature(sign: Mac, timestamp: str, scope: str, canonical_request: str) -> str:
     """Return the signature of a canonical request, in hex."""
     request_hash = sha256(_bytes(canonical_request)).hexdigest()
-    return hmac.digest(key, _bytes(f"{ALGORITHM}\n{timestamp}\n{scope}\n{request_hash}"), "sha256").hex()
+    return sign(_bytes(f"{ALGORITHM}\n{timestamp}\n{scope}\n{request_hash}")).hex()
 
 
 def canonical_query(pairs: Iterable[tuple[str, str]]) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from core.catalogue import Image
 from core.errors import UnknownImage
 from core.fleet import Fleet
 from core.tags import ResourceKind
 from protocols.ec2 import ids, render
-from protocols.ec2.errors import invalid_combination
+from protocols.ec2.encode import timestamp_text
+from protocols.ec2.errors import invalid_combination, invalid_value
 from protocols.ec2.filters import Filters, boolean, present
 from protocols.ec2.pages import Paging
 from protocols.ec2.registry import Call, Family
@@ -38,9 +40,17 @@ class _Described:
 _FILTERS: Filters[_Described] = Filters(
     {
         "architecture": lambda item: (item.image.architecture,),
-        "description": lambda item: present(item.image.description or item.image.title),
+        "block-device-mapping.delete-on-termination": lambda _: boolean(value=True),
+        "block-device-mapping.device-name": lambda _: (render.ROOT_DEVICE,),
+        "block-device-mapping.encrypted": lambda _: boolean(value=False),
+        "block-device-mapping.volume-size": lambda item: present(str(item.image.least_disk_gib or "")),
+        "block-device-mapping.volume-type": lambda _: (render.VOLUME_TYPE,),
+        "boot-mode": lambda _: (render.BOOT_MODE,),
+        "creation-date": lambda item: (timestamp_text(item.image.created_at),),
+        "ena-support": lambda _: boolean(value=True),
+        "description": lambda item: present(render.description(item.image)),
         "hypervisor": lambda _: (render.HYPERVISOR,),
-        "image-id": lambda item: (ids.image_id(item.image.id),),
+        "image-id": lambda item: (ids.image_id(item.image.id), item.image.name),
         "image-type": lambda _: ("machine",),
         "is-public": lambda _: boolean(value=True),
         "manifest-location": lambda item: (f"{render.OPERATOR_ALIAS}/{item.image.name}",),
@@ -54,43 +64,14 @@ _FILTERS: Filters[_Described] = Filters(
         "virtualization-type": lambda _: (render.VIRTUALIZATION,),
     },
     tags=lambda item: item.tags,
-    absent=(
-        "block-device-mapping.",
-        "boot-mode",
-        "creation-date",
-        "ena-support",
-        "free-tier-eligible",
-        "image-allowed",
-        "image-watermark.",
-        "instance-type-specification.",
-        "kernel-id",
-        "product-code",
-        "product-code.",
-        "public-ssm-parameter-name",
-        "ramdisk-id",
-        "scan-result.",
-        "source-image-id",
-        "source-image-region",
-        "source-instance-id",
-        "sriov-net-support",
-        "state-reason-code",
-        "state-reason-message",
-    ),
+    action="DescribeImages",
 )
 
 
 @family.action(
     "DescribeImages",
-    reads=(
-        "ImageIds",
-        "Owners",
-        "ExecutableUsers",
-        "Filters",
-        "MaxResults",
-        "NextToken",
-        "IncludeDeprecated",  # nothing is deprecated, and
-        "IncludeDisabled",  # nothing is disabled: with these or without, the answer is the same
-    ),
+    reads=("ImageIds", "Owners", "ExecutableUsers", "Filters", "MaxResults", "NextToken"),
+    ignores={"IncludeDeprecated": "no image is deprecated", "IncludeDisabled": "no image is disabled"},
 )
 async def describe_images(call: Call, request: shapes.DescribeImagesRequest) -> shapes.DescribeImagesResult:
     """Describe images."""
@@ -117,6 +98,32 @@ async def describe_images(call: Call, request: shapes.DescribeImagesRequest) -> 
     if next_token is not None:
         result["NextToken"] = next_token
     return result
+
+
+_ATTRIBUTES: Mapping[str, Callable[[Image], Mapping[str, Any]]] = {
+    "blockDeviceMapping": lambda image: {"BlockDeviceMappings": render.image_disks(image)},
+    "bootMode": lambda _: {"BootMode": {"Value": render.BOOT_MODE}},
+    "deregistrationProtection": lambda _: {"DeregistrationProtection": {"Value": "disabled"}},
+    "description": lambda image: {"Description": {"Value": render.description(image)}},
+    "imdsSupport": lambda _: {"ImdsSupport": {}},
+    "kernel": lambda _: {"KernelId": {}},
+    "lastLaunchedTime": lambda _: {"LastLaunchedTime": {}},
+    "launchPermission": lambda _: {"LaunchPermissions": [{"Group": _PUBLIC}]},
+    "productCodes": lambda _: {"ProductCodes": []},
+    "ramdisk": lambda _: {"RamdiskId": {}},
+    "sriovNetSupport": lambda _: {"SriovNetSupport": {}},
+    "tpmSupport": lambda _: {"TpmSupport": {}},
+    "uefiData": lambda _: {"UefiData": {}},
+}
+
+
+@family.action("DescribeImageAttribute", reads=("ImageId", "Attribute"))
+async def describe_image_attribute(call: Call, request: shapes.DescribeImageAttributeRequest) -> Mapping[str, Any]:
+    """Tell one attribute of an image."""
+    image, name = image_named(call.fleet, request["ImageId"]), request["Attribute"]
+    if name not in _ATTRIBUTES:
+        raise invalid_value("Attribute", name, f"Expected one of {', '.join(_ATTRIBUTES)}.")
+    return {"ImageId": call.dialect.image_id(image), **_ATTRIBUTES[name](image)}
 
 
 def image_named(fleet: Fleet, text: str) -> Image:

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from core.catalogue import Image
-from core.errors import UnknownProduct, UnknownZone
 from core.fleet import Fleet
-from core.ids import OrderId, ProductId, ZoneId
-from core.instances import Instance, ShutdownBehaviour, State
-from core.orders import Booking, Order
+from core.ids import OrderId
+from core.instances import Instance, State
+from core.networks import hardware_address
+from core.orders import Order
 from core.service import Change
 from core.tags import ResourceKind
 from protocols.ec2 import ids, render
-from protocols.ec2.actions.images import image_named
-from protocols.ec2.actions.tags import specified_tags
+from protocols.ec2.actions.booking import read_booking
 from protocols.ec2.encode import Fragment, timestamp_text
-from protocols.ec2.errors import Ec2Refusal, invalid_combination, invalid_value, unsupported_parameter
+from protocols.ec2.errors import invalid_combination
 from protocols.ec2.filters import Filters, Reader, boolean, present
 from protocols.ec2.pages import Paging, Place
 from protocols.ec2.registry import Call, Family
 from protocols.ec2.turns import in_turns
 
 if TYPE_CHECKING:
-    from protocols.ec2 import shapes
+    from protocols.ec2 import extension_shapes, shapes
 
 family = Family()
-
-_TOKEN_LENGTH = 64
-
 
 # --- booking
 
@@ -49,89 +44,36 @@ _TOKEN_LENGTH = 64
         "ClientToken",
         "TagSpecifications",
         "InstanceInitiatedShutdownBehavior",
+        "SecurityGroupIds",
+        "SecurityGroups",
+        "SubnetId",
+        "PrivateIpAddress",
+        "NetworkInterfaces",
+        "BlockDeviceMappings",
+        "DisableApiTermination",
+        "DisableApiStop",
+        "Monitoring",
+        "MetadataOptions",
+        "BillingTerm",
     ),
     accepts={
-        "Monitoring": ({"Enabled": False},),
         "EbsOptimized": (False,),
-        "DisableApiTermination": (False,),
-        "DisableApiStop": (False,),
-        "SecurityGroupIds": ([],),
-        "SecurityGroups": ([],),
-        "BlockDeviceMappings": ([],),
         "HibernationOptions": ({"Configured": False},),
         "EnclaveOptions": ({"Enabled": False},),
+        "MaintenanceOptions": ({"AutoRecovery": "default"}, {"AutoRecovery": "disabled"}),
+        "CapacityReservationSpecification": (
+            {"CapacityReservationPreference": "open"},
+            {"CapacityReservationPreference": "none"},
+        ),
+        "PrivateDnsNameOptions": ({"HostnameType": "ip-name"},),
     },
 )
-async def run_instances(call: Call, request: shapes.RunInstancesRequest) -> shapes.Reservation:
+async def run_instances(call: Call, request: extension_shapes.RunInstancesRequest) -> shapes.Reservation:
     """Book machines."""
-    placed = await call.core.book(call.caller, _booking(call.fleet, request))
+    placed = await call.core.book(call.caller, await read_booking(call, request))
     fleet = await call.refreshed()
     (reservation,) = await _reservations(call, [_Described(fleet, each) for each in fleet.machines(placed.order.id)])
     return reservation
-
-
-def _booking(fleet: Fleet, request: shapes.RunInstancesRequest) -> Booking:
-    for name in ("ImageId", "InstanceType"):
-        if not request.get(name):
-            raise Ec2Refusal("MissingParameter", f"The request must contain the parameter {name}")
-    least, most = request["MinCount"], request["MaxCount"]
-    if least < 1 or most < least:
-        raise invalid_value("MinCount", least, f"Expected 1 to MaxCount, which is {most}.")
-    return Booking(
-        product_id=_product_id(fleet, request["InstanceType"]),
-        least=least,
-        most=most,
-        zone_id=_zone_id(fleet, request.get("Placement", {})),
-        image_id=image_named(fleet, request["ImageId"]).id,
-        key_name=request.get("KeyName", ""),
-        user_data=_user_data(request.get("UserData", "")),
-        shutdown_behaviour=_shutdown_behaviour(request.get("InstanceInitiatedShutdownBehavior", "stop")),
-        client_token=_client_token(request.get("ClientToken", "")),
-        tags=specified_tags(request.get("TagSpecifications", []), {ResourceKind.INSTANCE}),
-    )
-
-
-def _product_id(fleet: Fleet, name: str) -> ProductId:
-    product = next((product for product in fleet.products() if product.instance_type == name), None)
-    if product is None:
-        raise UnknownProduct(name)
-    return product.id
-
-
-def _zone_id(fleet: Fleet, placement: shapes.Placement) -> ZoneId | None:
-    if placement.get("Tenancy", "default") != "default":
-        raise unsupported_parameter("RunInstances", "Placement.Tenancy", " Only default tenancy is.")
-    for name in placement.keys() - {"AvailabilityZone", "Tenancy"}:
-        if placement.get(name):
-            raise unsupported_parameter("RunInstances", f"Placement.{name}")
-    text = placement.get("AvailabilityZone", "")
-    if not text:
-        return None
-    zone = next((zone for zone in fleet.zones() if zone.name == text), None)
-    if zone is None:
-        raise UnknownZone(text)
-    return zone.id
-
-
-def _user_data(text: str) -> bytes:
-    try:
-        # openssl and base64(1) break lines. A blank is a '+' that was not escaped, and not to be passed over.
-        return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
-    except (binascii.Error, ValueError):
-        raise Ec2Refusal("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data") from None
-
-
-def _shutdown_behaviour(text: str) -> ShutdownBehaviour:
-    try:
-        return ShutdownBehaviour(text)
-    except ValueError:
-        raise invalid_value("InstanceInitiatedShutdownBehavior", text, "Expected stop or terminate.") from None
-
-
-def _client_token(text: str) -> str:
-    if len(text) > _TOKEN_LENGTH or not text.isascii():
-        raise invalid_value("ClientToken", text[:_TOKEN_LENGTH], f"Expected at most {_TOKEN_LENGTH} ASCII characters.")
-    return text
 
 
 # --- looking
@@ -159,6 +101,27 @@ class _Described:
         """The name of its zone, which is the zone's id too."""
         return self.fleet.zone(self.instance.zone_id).name
 
+    @property
+    def public_address(self) -> str:
+        return render.public_address(self.fleet, self.instance)
+
+    @property
+    def group_ids(self) -> Iterable[str]:
+        return [group["GroupId"] for group in render.groups(self.fleet, self.instance)]
+
+    @property
+    def group_names(self) -> Iterable[str]:
+        return [group["GroupName"] for group in render.groups(self.fleet, self.instance)]
+
+    @property
+    def metadata(self) -> shapes.InstanceMetadataOptionsResponse:
+        return render.metadata_options(self.instance.options.metadata)
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The ids of its network and its subnet; none once it is gone."""
+        return () if self.instance.is_gone else render.place_ids(self.fleet, self.instance)
+
     def reason(self, part: Literal["Code", "Message"]) -> Iterable[str]:
         return present((render.state_reason(self.instance) or {}).get(part, ""))
 
@@ -170,74 +133,117 @@ _SHARED_FILTERS: Mapping[str, Reader[_Described]] = {
     "instance-state-name": lambda item: (item.instance.state.value,),
 }
 
+
+def _of_interface(read: Callable[[_Described], Iterable[str]]) -> Callable[[_Described], Iterable[str]]:
+    """Return what reads something of a machine's network interface, which one that is gone has not."""
+    return lambda item: () if item.instance.is_gone else read(item)
+
+
+def _association(item: _Described) -> Iterable[str]:
+    return [f"{ids.ASSOCIATION}{each.association_id:017x}" for each in item.fleet.bound_to(item.instance.id)]
+
+
+def _allocation(item: _Described) -> Iterable[str]:
+    return [ids.spell(ResourceKind.ADDRESS, each.id) for each in item.fleet.bound_to(item.instance.id)]
+
+
+_INTERFACE_FILTERS: Mapping[str, Callable[[_Described], Iterable[str]]] = {
+    f"network-interface.{name}": _of_interface(read)
+    for name, read in {
+        "addresses.association.allocation-id": _allocation,
+        "addresses.association.association-id": _association,
+        "addresses.association.public-ip": lambda item: present(item.public_address),
+        "addresses.primary": lambda _: boolean(value=True),
+        "addresses.private-ip-address": lambda item: present(item.instance.private_address),
+        "association.allocation-id": _allocation,
+        "association.association-id": _association,
+        "association.public-ip": lambda item: present(item.public_address),
+        "attachment.attach-time": lambda item: (timestamp_text(item.instance.launched_at),),
+        "attachment.attachment-id": lambda item: (f"{ids.ATTACHMENT}{item.instance.id:017x}",),
+        "attachment.delete-on-termination": lambda _: boolean(value=True),
+        "attachment.device-index": lambda _: ("0",),
+        "attachment.instance-id": lambda item: (ids.instance_id(item.instance.id),),
+        "attachment.instance-owner-id": lambda item: (ids.owner_id(item.instance.account_id),),
+        "attachment.network-card-index": lambda _: ("0",),
+        "attachment.status": lambda _: ("attached",),
+        "availability-zone": lambda item: (item.zone_name,),
+        "group-id": lambda item: item.group_ids,
+        "group-name": lambda item: item.group_names,
+        "mac-address": lambda item: (hardware_address(item.instance.id),),
+        "network-interface-id": lambda item: (ids.spell(ResourceKind.INTERFACE, item.instance.id),),
+        "owner-id": lambda item: (ids.owner_id(item.instance.account_id),),
+        "private-dns-name": lambda item: present(render.private_dns_name(item.instance)),
+        "private-ip-address": lambda item: present(item.instance.private_address),
+        "requester-managed": lambda _: boolean(value=False),
+        "source-dest-check": lambda item: boolean(item.instance.options.is_source_checked),
+        "status": lambda _: ("in-use",),
+        "subnet-id": lambda item: item.place[1:],
+        "vpc-id": lambda item: item.place[:1],
+    }.items()
+}
+
 _INSTANCE_FILTERS: Filters[_Described] = Filters(
     {
         **_SHARED_FILTERS,
         "architecture": lambda item: (item.image.architecture,),
+        **_INTERFACE_FILTERS,
+        "block-device-mapping.attach-time": lambda item: (timestamp_text(item.instance.launched_at),),
+        "block-device-mapping.delete-on-termination": lambda item: boolean(not item.instance.options.keeps_disk),
+        "block-device-mapping.device-name": lambda _: (render.ROOT_DEVICE,),
+        "block-device-mapping.status": lambda _: ("attached",),
+        "block-device-mapping.volume-id": lambda item: (ids.spell(ResourceKind.DISK, item.instance.id),),
+        "boot-mode": lambda _: (render.BOOT_MODE,),
         "client-token": lambda item: present(item.order.client_token),
+        "current-instance-boot-mode": lambda _: (render.BOOT_MODE,),
         "ebs-optimized": lambda _: boolean(value=False),
+        "ena-support": lambda _: boolean(value=True),
+        "enclave-options.enabled": lambda _: boolean(value=False),
+        "group-id": lambda item: item.group_ids,
+        "group-name": lambda item: item.group_names,
+        "hibernation-options.configured": lambda _: boolean(value=False),
         "hypervisor": lambda _: (render.HYPERVISOR,),
-        "image-id": lambda item: (ids.image_id(item.instance.image_id),),
-        "instance-id": lambda item: (ids.instance_id(item.instance.id),),
+        "image-id": lambda item: (ids.image_id(item.instance.image_id), item.image.name),
+        "instance-id": lambda item: (ids.instance_id(item.instance.id), str(item.instance.id)),
         "instance-type": lambda item: (item.fleet.product(item.instance.product_id).instance_type,),
-        "ip-address": lambda item: present(item.instance.public_address),
+        "instance.group-id": lambda item: item.group_ids,
+        "instance.group-name": lambda item: item.group_names,
+        "ip-address": lambda item: present(item.public_address),
         "key-name": lambda item: present(item.order.key_name),
         "launch-index": lambda item: (str(item.instance.launch_index),),
         "launch-time": lambda item: (timestamp_text(item.instance.launched_at),),
-        "monitoring-state": lambda _: (render.MONITORING,),
+        "maintenance-options.auto-recovery": lambda _: ("disabled",),
+        "metadata-options.http-endpoint": lambda item: (item.metadata["HttpEndpoint"],),
+        "metadata-options.http-protocol-ipv4": lambda item: (item.metadata["HttpEndpoint"],),
+        "metadata-options.http-protocol-ipv6": lambda item: (item.metadata["HttpProtocolIpv6"],),
+        "metadata-options.http-put-response-hop-limit": lambda item: (str(item.metadata["HttpPutResponseHopLimit"]),),
+        "metadata-options.http-tokens": lambda item: (item.metadata["HttpTokens"],),
+        "metadata-options.instance-metadata-tags": lambda item: (item.metadata["InstanceMetadataTags"],),
+        "metadata-options.state": lambda item: (item.metadata["State"],),
+        "monitoring-state": lambda item: (render.monitoring(item.instance),),
         "owner-id": lambda item: (ids.owner_id(item.instance.account_id),),
         "platform": lambda item: present(render.platform(item.image)),
         "platform-details": lambda item: (render.platform_details(item.image),),
+        "private-dns-name-options.enable-resource-name-dns-a-record": lambda _: boolean(value=False),
+        "private-dns-name-options.enable-resource-name-dns-aaaa-record": lambda _: boolean(value=False),
+        "private-dns-name-options.hostname-type": lambda _: ("ip-name",),
         "private-dns-name": lambda item: present(render.private_dns_name(item.instance)),
         "private-ip-address": lambda item: present(item.instance.private_address),
         "reason": lambda item: present(render.transition_reason(item.instance)),
         "reservation-id": lambda item: (ids.reservation_id(item.instance.order_id),),
         "root-device-name": lambda _: (render.ROOT_DEVICE,),
         "root-device-type": lambda _: (render.ROOT_DEVICE_TYPE,),
+        "source-dest-check": lambda item: boolean(item.instance.options.is_source_checked),
         "state-reason-code": lambda item: item.reason("Code"),
         "state-reason-message": lambda item: item.reason("Message"),
+        "subnet-id": lambda item: item.place[1:],
         "tenancy": lambda _: (render.TENANCY,),
+        "usage-operation": lambda _: (render.USAGE_OPERATION,),
+        "usage-operation-update-time": lambda item: (timestamp_text(item.instance.launched_at),),
         "virtualization-type": lambda _: (render.VIRTUALIZATION,),
+        "vpc-id": lambda item: item.place[:1],
     },
     tags=lambda item: item.tags,
-    absent=(
-        "affinity",
-        "block-device-mapping.",
-        "boot-mode",
-        "capacity-reservation-id",
-        "capacity-reservation-specification.",
-        "current-instance-boot-mode",
-        "dns-name",
-        "ena-support",
-        "enclave-options.",
-        "hibernation-options.",
-        "host-id",
-        "iam-instance-profile.",
-        "instance-lifecycle",
-        "instance.",
-        "ipv6-address",
-        "kernel-id",
-        "maintenance-options.",
-        "metadata-options.",
-        "network-interface.",
-        "network-performance-options.",
-        "operator.",
-        "outpost-arn",
-        "placement-group-name",
-        "placement-partition-number",
-        "private-dns-name-options.",
-        "product-code",
-        "product-code.",
-        "ramdisk-id",
-        "requester-id",
-        "source-dest-check",
-        "spot-instance-request-id",
-        "subnet-id",
-        "tpm-support",
-        "usage-operation",
-        "usage-operation-update-time",
-        "vpc-id",
-    ),
+    action="DescribeInstances",
 )
 
 _INSTANCE_PAGES = Paging("DescribeInstances")
@@ -274,6 +280,9 @@ async def describe_instances(call: Call, request: shapes.DescribeInstancesReques
 
 
 async def _reservations(call: Call, items: Sequence[_Described]) -> Sequence[shapes.Reservation]:
+    if len(items) == 1:  # as in most requests
+        [item] = items
+        return [render.reservation(item.order, [call.renderer.instance(item.fleet, item.instance, item.tags)])]
     orders = {item.instance.order_id: item.order for item in items}
     machines: dict[OrderId, list[Fragment]] = {order_id: [] for order_id in orders}
     async for item in in_turns(items):
@@ -290,7 +299,7 @@ _STATUS_FILTERS: Filters[_Described] = Filters(
         "system-status.reachability": lambda item: present(_reachability(item.instance)),
     },
     tags=lambda item: item.tags,
-    absent=("application-status.", "attached-ebs-status.", "event.", "operator."),
+    action="DescribeInstanceStatus",
 )
 
 _STATUS_PAGES = Paging("DescribeInstanceStatus")
@@ -315,14 +324,14 @@ async def describe_instance_status(
     token = request.get("NextToken")
     query = (wanted, request.get("IncludeAllInstances"))
     page, next_token = _STATUS_PAGES.cut(call, found, _place, size=size, token=token, query=query)
-    statuses = await call.renderer.each("InstanceStatus", page, _status)
+    statuses = await call.renderer.each("InstanceStatus", page, partial(_status, call))
     result: shapes.DescribeInstanceStatusResult = {"InstanceStatuses": statuses}
     if next_token is not None:
         result["NextToken"] = next_token
     return result
 
 
-def _status(item: _Described) -> shapes.InstanceStatus:
+def _status(call: Call, item: _Described) -> shapes.InstanceStatus:
     instance = item.instance
     summary: shapes.InstanceStatusSummary = {"Status": _summary_status(instance)}
     if reachability := _reachability(instance):
@@ -333,7 +342,7 @@ def _status(item: _Described) -> shapes.InstanceStatus:
         "InstanceState": render.state(instance.state),
         "InstanceStatus": summary,
         "SystemStatus": summary,
-        "Events": [],
+        "Events": call.dialect.events(instance, call.fleet.now),
     }
 
 

@@ -75,6 +75,7 @@ _FILTERS: Filters[_Described] = Filters(
         "key-name": lambda item: (item.pair.name,),
         "key-pair-id": lambda item: (ids.key_pair_id(item.pair.id),),
     },
+    action="DescribeKeyPairs",
     tags=lambda item: item.tags,
 )
 

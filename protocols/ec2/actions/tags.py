@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from core.errors import UnknownImage, UnknownInstances, UnknownKeyPairs
-from core.ids import InstanceId
+from core.catalogue import Image
+from core.errors import UnknownImage, UnknownInstances, UnknownKeyPairs, UnknownResource
+from core.fleet import Fleet
+from core.ids import ImageId, InstanceId
 from core.tags import Resource, ResourceKind
 from protocols.ec2 import ids
 from protocols.ec2.errors import Ec2Refusal, invalid_value
@@ -17,19 +20,13 @@ from protocols.ec2.pages import Paging, Place
 from protocols.ec2.registry import Call, Family
 
 if TYPE_CHECKING:
-    from protocols.ec2 import shapes
+    from protocols.ec2 import extension_shapes, shapes
 
 family = Family()
 
 _PAGES = Paging("DescribeTags")
 
-# Reservations cannot be tagged in EC2, so their tags have no name there.
-_TYPE_NAMES = {
-    ResourceKind.INSTANCE: "instance",
-    ResourceKind.IMAGE: "image",
-    ResourceKind.KEY_PAIR: "key-pair",
-}
-_KINDS = {name: kind for kind, name in _TYPE_NAMES.items()}
+_KINDS = {name: kind for kind, name in ids.NAMES.items()}
 
 
 def specified_tags(
@@ -45,7 +42,7 @@ def specified_tags(
         name = each.get("ResourceType", "")
         kind = _KINDS.get(name)
         if kind is None or kind not in allowed:
-            names = " or ".join(sorted(_TYPE_NAMES[one] for one in allowed))
+            names = " or ".join(sorted(ids.NAMES[one] for one in allowed))
             raise invalid_value("TagSpecification.ResourceType", name, f"Expected {names}.")
         _add_to(wanted.setdefault(kind, {}), each.get("Tags") or [])
     return wanted
@@ -83,7 +80,8 @@ def _pairs(tags: Sequence[shapes.Tag]) -> Iterable[tuple[str, str | None]]:
 
 
 def _resources(call: Call, texts: Sequence[str]) -> Sequence[Resource]:
-    named = {text: ids.read_any(text) for text in dict.fromkeys(texts)}
+    by_name = {image.name: ids.AnyId(ResourceKind.IMAGE, image.id) for image in call.fleet.images()}
+    named = {text: by_name.get(text) or ids.read_any(text) for text in dict.fromkeys(texts)}
     for text, found in named.items():
         if found.kind is ResourceKind.ORDER or not call.fleet.has(found.kind, found.number):
             raise _missing(found, text)
@@ -91,28 +89,39 @@ def _resources(call: Call, texts: Sequence[str]) -> Sequence[Resource]:
 
 
 def _missing(found: ids.AnyId, text: str) -> Exception:
-    if found.kind is ResourceKind.INSTANCE:
-        return UnknownInstances([InstanceId(found.number)])
-    if found.kind is ResourceKind.IMAGE:
-        return UnknownImage(text)
-    return UnknownKeyPairs([text], by_id=True) if found.kind is ResourceKind.KEY_PAIR else ids.UnknownIdKind(text)
+    if found.kind in _MISSING:
+        return _MISSING[found.kind](found, text)
+    return UnknownResource(found.kind, found.number)
+
+
+_MISSING: Mapping[ResourceKind, Callable[[ids.AnyId, str], Exception]] = {
+    ResourceKind.INSTANCE: lambda found, _: UnknownInstances([InstanceId(found.number)]),
+    ResourceKind.IMAGE: lambda _, text: UnknownImage(text),
+    ResourceKind.KEY_PAIR: lambda _, text: UnknownKeyPairs([text], by_id=True),
+    ResourceKind.ORDER: lambda _, text: ids.UnknownIdKind(text),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class _Described:
-    """One tag of one thing."""
+    """One tag of one thing, which has a name if it is an image."""
 
     resource: Resource
     key: str
     value: str
+    image: Image | None
 
     @property
     def resource_id(self) -> str:
         return ids.spell(self.resource.kind, self.resource.id)
 
     @property
+    def resource_ids(self) -> Iterable[str]:
+        return (self.resource_id,) if self.image is None else (self.resource_id, self.image.name)
+
+    @property
     def resource_type(self) -> str:
-        return _TYPE_NAMES[self.resource.kind]
+        return ids.NAMES[self.resource.kind]
 
     @property
     def place(self) -> Place:
@@ -122,21 +131,24 @@ class _Described:
 _FILTERS: Filters[_Described] = Filters(
     {
         "key": lambda item: (item.key,),
-        "resource-id": lambda item: (item.resource_id,),
+        "resource-id": lambda item: item.resource_ids,
         "resource-type": lambda item: (item.resource_type,),
         "value": lambda item: (item.value,),
     },
+    action="DescribeTags",
     tags=lambda item: {item.key: item.value},
 )
 
 
-@family.action("DescribeTags", reads=("Filters", "MaxResults", "NextToken"))
-async def describe_tags(call: Call, request: shapes.DescribeTagsRequest) -> shapes.DescribeTagsResult:
-    """Describe the tags of everything, by kind, id and key."""
+@family.action("DescribeTags", reads=("Resources", "Filters", "MaxResults", "NextToken"))
+async def describe_tags(call: Call, request: extension_shapes.DescribeTagsRequest) -> shapes.DescribeTagsResult:
+    """Describe the tags of everything, or of what is named as GigeNET's printed PHP does it, by kind, id and key."""
+    asked = request.get("Resources") or []
+    chosen = set(_resources(call, asked))
     described = (
-        _Described(each.resource, key, each.values[key])
+        _Described(each.resource, key, each.values[key], _image(call.fleet, each.resource))
         for each in call.fleet.tag_sets()
-        if each.resource.kind in _TYPE_NAMES
+        if each.resource.kind in ids.NAMES and (not asked or each.resource in chosen)
         for key in sorted(each.values)
     )
     wanted = request.get("Filters")
@@ -146,17 +158,21 @@ async def describe_tags(call: Call, request: shapes.DescribeTagsRequest) -> shap
         lambda item: item.place,
         size=request.get("MaxResults"),
         token=request.get("NextToken"),
-        query=wanted,
+        query=(asked, wanted),
     )
-    result: shapes.DescribeTagsResult = {"Tags": await call.renderer.each("TagDescription", page, _tag)}
+    result: shapes.DescribeTagsResult = {"Tags": await call.renderer.each("TagDescription", page, partial(_tag, call))}
     if next_token is not None:
         result["NextToken"] = next_token
     return result
 
 
-def _tag(item: _Described) -> shapes.TagDescription:
+def _image(fleet: Fleet, resource: Resource) -> Image | None:
+    return fleet.image(ImageId(resource.id)) if resource.kind is ResourceKind.IMAGE else None
+
+
+def _tag(call: Call, item: _Described) -> shapes.TagDescription:
     return {
-        "ResourceId": item.resource_id,
+        "ResourceId": item.resource_id if item.image is None else call.dialect.image_id(item.image),
         "ResourceType": item.resource_type,
         "Key": item.key,
         "Value": item.value,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.catalogue import Region, Zone
 from core.errors import UnknownZone
+from core.fleet import Fleet
 from protocols.ec2.errors import Ec2Refusal
 from protocols.ec2.filters import Filters
 from protocols.ec2.registry import Call, Family
@@ -35,25 +36,27 @@ _REGION_FILTERS: Filters[_Served] = Filters(
         "endpoint": lambda item: (item.endpoint,),
         "opt-in-status": lambda _: (_OPT_IN,),
         "region-name": lambda item: (item.region.name,),
-    }
+    },
+    action="DescribeRegions",
 )
 
 
 @family.action(
     "DescribeRegions",
-    reads=(
-        "RegionNames",
-        "Filters",
-        "AllRegions",  # there are no others
-    ),
+    reads=("RegionNames", "Filters"),
+    ignores={"AllRegions": "nobody has to opt in to a region here"},
 )
 async def describe_regions(call: Call, request: shapes.DescribeRegionsRequest) -> shapes.DescribeRegionsResult:
-    """Describe the regions; each is served by this very endpoint."""
+    """Describe the regions; all are served by this very endpoint.
+
+    Each has an endpoint of its own only for clients that called by one: whoever did has names for all of them.
+    """
     by_name = {region.name: region for region in call.fleet.regions()}
     asked = request.get("RegionNames") or list(by_name)
     if missing := [name for name in asked if name not in by_name]:
         raise Ec2Refusal("InvalidParameterValue", f"Invalid region names: [{', '.join(missing)}]")
-    served = [_Served(by_name[name], call.exchange.host) for name in dict.fromkeys(asked)]
+    host = call.region_host or call.exchange.host
+    served = [_Served(by_name[name], host.replace("{}", name)) for name in dict.fromkeys(asked)]
     found = await _REGION_FILTERS.apply(request.get("Filters"), served)
     return {"Regions": [_region(item) for item in found]}
 
@@ -65,18 +68,24 @@ def _region(item: _Served) -> shapes.Region:
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """A zone with its region. A zone's id is its name: both are the same for every account here."""
+    """A zone with its region. A zone's id is its name: both are the same for every account here.
+
+    All zones are told of, also those of other regions, where a request of this one can book nothing.
+    """
 
     zone: Zone
     region: Region
+    is_here: bool
 
     @property
     def state(self) -> str:
-        return "available" if self.zone.is_available else "unavailable"
+        return "unavailable" if self.messages else "available"
 
     @property
     def messages(self) -> Sequence[str]:
-        return () if self.zone.is_available else ("The zone takes no new bookings.",)
+        if not self.zone.is_available:
+            return ("The zone takes no new bookings.",)
+        return () if self.is_here else (f"The zone is in another region; sign for {self.region.name} to use it.",)
 
 
 _ZONE_FILTERS: Filters[_Placed] = Filters(
@@ -90,31 +99,32 @@ _ZONE_FILTERS: Filters[_Placed] = Filters(
         "zone-name": lambda item: (item.zone.name,),
         "zone-type": lambda _: (_ZONE_TYPE,),
     },
-    absent=("group-long-name", "parent-zone-id", "parent-zone-name"),
+    action="DescribeAvailabilityZones",
 )
 
 
 @family.action(
     "DescribeAvailabilityZones",
-    reads=(
-        "ZoneNames",
-        "ZoneIds",
-        "Filters",
-        "AllAvailabilityZones",  # there are no others
-    ),
+    reads=("ZoneNames", "ZoneIds", "Filters"),
+    ignores={"AllAvailabilityZones": "all are told of anyway"},
 )
 async def describe_availability_zones(
     call: Call, request: shapes.DescribeAvailabilityZonesRequest
 ) -> shapes.DescribeAvailabilityZonesResult:
-    """Describe the zones of all regions."""
+    """Describe the zones of all regions, those of the caller's first."""
     by_name = {zone.name: zone for zone in call.fleet.zones()}
     asked = [*(request.get("ZoneNames") or []), *(request.get("ZoneIds") or [])] or list(by_name)
     for name in asked:
         if name not in by_name:
             raise UnknownZone(name)
-    placed = [_Placed(by_name[name], call.fleet.region_of(by_name[name].id)) for name in dict.fromkeys(asked)]
+    placed = [_placed(call.fleet, by_name[name]) for name in dict.fromkeys(asked)]
+    placed.sort(key=lambda item: not item.is_here)
     found = await _ZONE_FILTERS.apply(request.get("Filters"), placed)
     return {"AvailabilityZones": [_zone(item) for item in found]}
+
+
+def _placed(fleet: Fleet, zone: Zone) -> _Placed:
+    return _Placed(zone, fleet.region_of(zone.id), fleet.region_id in (None, zone.region_id))
 
 
 def _zone(item: _Placed) -> shapes.AvailabilityZone:

@@ -8,6 +8,7 @@ To serve one more action add its name to ACTIONS and run this again. The server 
 """
 
 import json
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -20,9 +21,22 @@ ACTIONS = {
     ("ec2", "2016-11-15"): """
         RunInstances DescribeInstances DescribeInstanceStatus
         StartInstances StopInstances RebootInstances TerminateInstances
-        DescribeInstanceTypes DescribeImages DescribeRegions DescribeAvailabilityZones
+        DescribeInstanceAttribute ModifyInstanceAttribute ResetInstanceAttribute
+        DescribeInstanceCreditSpecifications ModifyInstanceMetadataOptions MonitorInstances UnmonitorInstances
+        GetConsoleOutput GetPasswordData GetInstanceUefiData DescribeReservedInstances
+        DescribeInstanceTypes DescribeInstanceTypeOfferings DescribeImages DescribeImageAttribute
+        DescribeRegions DescribeAvailabilityZones DescribeAccountAttributes
         CreateKeyPair ImportKeyPair DescribeKeyPairs DeleteKeyPair
         CreateTags DeleteTags DescribeTags
+        AllocateAddress AssociateAddress DisassociateAddress ReleaseAddress DescribeAddresses DescribeAddressesAttribute
+        DescribeVpcs DescribeVpcAttribute DescribeSubnets
+        DescribeRouteTables DescribeInternetGateways DescribeNetworkAcls
+        DescribeNetworkInterfaces DescribeNetworkInterfaceAttribute ModifyNetworkInterfaceAttribute
+        CreateSecurityGroup DeleteSecurityGroup DescribeSecurityGroups DescribeSecurityGroupRules
+        AuthorizeSecurityGroupIngress AuthorizeSecurityGroupEgress
+        RevokeSecurityGroupIngress RevokeSecurityGroupEgress ModifySecurityGroupRules
+        UpdateSecurityGroupRuleDescriptionsIngress UpdateSecurityGroupRuleDescriptionsEgress
+        DescribeVolumes DescribeVolumeStatus DescribeVolumeAttribute DeleteVolume
     """,
     ("sts", "2011-06-15"): "GetCallerIdentity GetSessionToken",
 }
@@ -49,12 +63,13 @@ class UnsupportedModel(Exception):
 
 
 def main() -> None:
-    """Write both files beside this script's parent."""
+    """Write the three files beside this script's parent."""
     services = {
         name: compact(botocore_model(name, version), names.split()) for (name, version), names in ACTIONS.items()
     }
     (HERE / "model.json").write_text(render(services), "utf-8")
     (HERE / "shapes.py").write_text(typed_dicts(services), "utf-8")
+    (HERE / "documented.py").write_text(documented_filters(), "utf-8")
 
 
 def botocore_model(service: str, version: str) -> dict[str, Any]:
@@ -267,6 +282,47 @@ class Typist:
         shape = self._shapes.get(name, {})
         members = [words.split()[0] for words in shape.get("members", {}).values()]
         return [*members, *([shape["list"]] if "list" in shape else [])]
+
+
+FILTERS_HEADER = '''\
+"""The filters that EC2 documents for each action that we serve; Terraform and others may ask for any of them.
+
+Generated from {source} by protocols/ec2/scripts/make_model.py; do not edit. Licence: see NOTICE.
+"""
+
+FILTERS: dict[str, str] = {{
+'''
+# Documented as one of these, and asked for as tag:KEY.
+TAG_FILTERS = frozenset({"tag", "tag:&lt;key&gt;", "tag:key"})
+MARKS = re.compile(r"<(/?)ul>|<li>\s*<p>\s*<code>([^<]+)</code>")
+
+
+def documented_filters() -> str:
+    """The text of documented.py: for each action the names, with blanks between them."""
+    [((name, version), actions)] = [entry for entry in ACTIONS.items() if entry[0][0] == "ec2"]
+    service = botocore_model(name, version)
+    lines = []
+    for action in sorted(actions.split()):
+        members = service["shapes"][service["operations"][action]["input"]["shape"]]["members"]
+        text = next((members[key]["documentation"] for key in ("Filters", "Filter") if key in members), "")
+        if found := listed_names(text):
+            words = textwrap.wrap(
+                " ".join(sorted(set(found) - TAG_FILTERS)), 100, break_on_hyphens=False, break_long_words=False
+            )
+            quoted = "\n".join(f'        "{line} "' for line in words[:-1]) + f'\n        "{words[-1]}"'
+            lines.append(f'    "{action}": (\n{quoted.strip(chr(10))}\n    ),\n')
+    return FILTERS_HEADER.format(source=f"botocore {botocore.__version__}") + "".join(lines) + "}\n"
+
+
+def listed_names(text: str) -> list[str]:
+    """The names that a documentation's list explains; lists within it are of their values."""
+    names, depth = [], 0
+    for closing, name in ((match[1], match[2]) for match in MARKS.finditer(text)):
+        if name is None:
+            depth += -1 if closing else 1
+        elif depth == 1:
+            names.append(name)
+    return names
 
 
 if __name__ == "__main__":

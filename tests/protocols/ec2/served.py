@@ -23,12 +23,16 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from lxml import etree
 
+from core import booking
 from core.administration import KeyHolder
+from core.booking import PortRange
+from core.limits import Limits as AccountLimits
 from core.service import Core
+from core.vault import KEY_BYTES, Vault
 from protocols.boundary import Boundary, Exchange, Limits
-from protocols.ec2.app import Ec2FrontEnd
+from protocols.ec2.app import Ec2FrontEnd, by_host
 from protocols.ec2.settings import Ec2Settings
-from tests.fleetfixture import House
+from tests.fleetfixture import House, nothing_said
 
 REGION = "eu-1"
 _DEFAULT_LIMITS = Limits()
@@ -217,6 +221,7 @@ class Served:
         secret: str | None = None,
         token: str | None = None,
         host: str = "",
+        region: str = REGION,
         headers: Iterable[tuple[str, str]] = (),
     ) -> Answer:
         """Return the answer to a request signed by botocore in one of the `WAYS`."""
@@ -225,7 +230,7 @@ class Served:
         version = "2011-06-15" if action in ("GetCallerIdentity", "GetSessionToken") else "2016-11-15"
         items = parameters.items() if isinstance(parameters, Mapping) else parameters
         pairs = [("Action", action), ("Version", version), *items]
-        sent = WAYS[how](f"http://{host or self.host}/", pairs, credentials).prepare()
+        sent = WAYS[how](f"http://{host or self.host}/", pairs, credentials, region).prepare()
         url = urlsplit(sent.url)
         told = [(name, value.decode() if isinstance(value, bytes) else value) for name, value in sent.headers.items()]
         body = sent.body or b""
@@ -244,29 +249,29 @@ async def _answer(reader: asyncio.StreamReader, *, has_body: bool) -> Answer:
     return Answer(int(head.split()[1]), headers, await reader.readexactly(length))
 
 
-def _v4_post(url, pairs, credentials):
+def _v4_post(url, pairs, credentials, region):
     request = AWSRequest("POST", url, {"Content-Type": FORM}, urlencode(pairs))
-    SigV4Auth(credentials, "ec2", REGION).add_auth(request)
+    SigV4Auth(credentials, "ec2", region).add_auth(request)
     return request
 
 
-def _v4_get(url, pairs, credentials):
+def _v4_get(url, pairs, credentials, region):
     request = AWSRequest("GET", f"{url}?{urlencode(pairs, quote_via=quote)}")
-    SigV4Auth(credentials, "ec2", REGION).add_auth(request)
+    SigV4Auth(credentials, "ec2", region).add_auth(request)
     return request
 
 
 def _v4_url(method):
-    def sign(url, pairs, credentials):
+    def sign(url, pairs, credentials, region):
         request = AWSRequest(method, url, params=dict(pairs))
-        SigV4QueryAuth(credentials, "ec2", REGION, 60).add_auth(request)
+        SigV4QueryAuth(credentials, "ec2", region, 60).add_auth(request)
         return request
 
     return sign
 
 
 def _v2(method):
-    def sign(url, pairs, credentials):
+    def sign(url, pairs, credentials, _):
         parts = (
             {"data": dict(pairs), "headers": {"Content-Type": FORM}} if method == "POST" else {"params": dict(pairs)}
         )
@@ -287,20 +292,37 @@ WAYS = {
 }
 
 
+def another_core(house: House, kind: type[Core] = Core, **parts: Any) -> Core:
+    """Return one more core over the house's store and clock, with parts of its own: limits, pace, console."""
+    rules = booking.House(PortRange(20_000, 39_999), parts.pop("limits", AccountLimits()))
+    parts = {"wake": house.woken.extend, "console": nothing_said} | parts
+    return kind(house.store, Vault(bytes(KEY_BYTES)), house.clock, rules, **parts)
+
+
 @asynccontextmanager
 async def served(
-    house: House, *, core: Core | None = None, path: str = "/", limits: Limits = _DEFAULT_LIMITS, **options: Any
+    house: House,
+    *,
+    core: Core | None = None,
+    path: str = "/",
+    dialect: str = "aws",
+    mount: Mapping[str, Any] | None = None,
+    limits: Limits = _DEFAULT_LIMITS,
+    **options: Any,
 ) -> AsyncIterator[Served]:
-    """Serve the house's EC2, or that of another core, on a free port; options are the boundary's."""
+    """Serve the house's EC2, or that of another core, on a free port.
+
+    `mount` are further settings of the endpoint, options the boundary's.
+    """
     records: list[tuple[Exchange, int]] = []
     boundary = Boundary(
         limits=limits,
         record=lambda _, exchange, status, __: records.append((exchange, status)),
         **({"proxies": (), "public_url": None} | options),
     )
-    front_end = Watched(core or house.core, boundary, Ec2Settings(path))
+    front_end = Watched(core or house.core, boundary, Ec2Settings(path, dialect=dialect, **(mount or {})))
     app = web.Application(client_max_size=limits.body_bytes)
-    front_end.mount(app)
+    app.router.add_route("*", path, by_host([front_end], boundary))
     server = TestServer(app)
     await server.start_server()
     running = Served(house, f"{server.host}:{server.port}", front_end, records)

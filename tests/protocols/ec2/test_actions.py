@@ -2,9 +2,12 @@
 
 import pytest
 
+from protocols.ec2 import model
 from protocols.ec2.app import ACTIONS
+from protocols.ec2.extensions import EXTENSIONS
+from protocols.ec2.model import Kind, List, Structure
 from tests.protocols.ec2.served import WAYS
-from tests.protocols.ec2.stage import GOOD, IMAGE, MACHINE, PAIR, STS, rows, set_stage
+from tests.protocols.ec2.stage import BOUND, GOOD, GROUP, IMAGE, MACHINE, NEVER_GOOD, PAIR, STS, rows, set_stage
 
 DESCRIBING = sorted(name for name in GOOD if name.startswith(("Describe", "Get")))
 CHANGING = sorted(GOOD.keys() - {*DESCRIBING})
@@ -15,8 +18,9 @@ async def stage(house):
     await set_stage(house)
 
 
-def test_the_stage_has_a_request_of_every_action():
-    assert GOOD.keys() == ACTIONS.keys()
+def test_the_stage_has_a_request_of_every_action_that_is_not_always_refused():
+    assert GOOD.keys() | NEVER_GOOD == ACTIONS.keys()
+    assert not GOOD.keys() & NEVER_GOOD
 
 
 @pytest.mark.parametrize("how", WAYS)
@@ -73,6 +77,55 @@ WRONG = {
     "CreateTags": ({"ResourceId.2": "i-12345678"}, "InvalidInstanceID.NotFound"),
     "DeleteTags": ({"ResourceId.2": "i-12345678"}, "InvalidInstanceID.NotFound"),
     "DescribeTags": ({"NextToken": "x"}, "InvalidNextToken"),
+    "AllocateAddress": ({"Domain": "no-such"}, "InvalidParameterValue"),
+    "AssociateAddress": ({"AllocationId": "eipalloc-12345678"}, "InvalidAllocationID.NotFound"),
+    "DescribeAddresses": ({"PublicIp.1": "198.51.100.1"}, "InvalidAddress.NotFound"),
+    "DescribeAddressesAttribute": ({"AllocationId.2": "eipalloc-12345678"}, "InvalidAllocationID.NotFound"),
+    "DisassociateAddress": ({"PublicIp": "198.51.100.1"}, "InvalidAddress.NotFound"),
+    "ReleaseAddress": ({"AllocationId": "eipalloc-12345678"}, "InvalidAllocationID.NotFound"),
+    "CreateSecurityGroup": ({"GroupName": "web"}, "InvalidGroup.Duplicate"),
+    "AuthorizeSecurityGroupIngress": ({"IpPermissions.1.Groups.1.GroupName": "no-such"}, "InvalidGroup.NotFound"),
+    "AuthorizeSecurityGroupEgress": ({"IpPermissions.1.IpProtocol": "no-such"}, "InvalidParameterValue"),
+    "DescribeSecurityGroups": ({"GroupId.1": "sg-12345678"}, "InvalidGroup.NotFound"),
+    "DescribeSecurityGroupRules": ({"SecurityGroupRuleId.1": "sgr-12345678"}, "InvalidSecurityGroupRuleId.NotFound"),
+    "ModifySecurityGroupRules": (
+        {"SecurityGroupRule.1.SecurityGroupRuleId": "sgr-12345678"},
+        "InvalidSecurityGroupRuleId.NotFound",
+    ),
+    "UpdateSecurityGroupRuleDescriptionsIngress": ({"GroupId": "sg-12345678"}, "InvalidGroup.NotFound"),
+    "UpdateSecurityGroupRuleDescriptionsEgress": ({"GroupId": "sg-12345678"}, "InvalidGroup.NotFound"),
+    "RevokeSecurityGroupIngress": ({"SecurityGroupRuleId.2": "sgr-12345678"}, "InvalidSecurityGroupRuleId.NotFound"),
+    "RevokeSecurityGroupEgress": ({"IpPermissions.1.IpRanges.1.CidrIp": "x"}, "InvalidParameterValue"),
+    "DeleteSecurityGroup": ({"GroupId": "sg-00000000000000001"}, "CannotDelete"),
+    "DescribeVpcs": ({"VpcId.1": "vpc-12345678"}, "InvalidVpcID.NotFound"),
+    "DescribeVpcAttribute": ({"VpcId": "vpc-12345678"}, "InvalidVpcID.NotFound"),
+    "DescribeSubnets": ({"SubnetId.1": "subnet-12345678"}, "InvalidSubnetID.NotFound"),
+    "DescribeRouteTables": ({"RouteTableId.1": "rtb-12345678"}, "InvalidRouteTableID.NotFound"),
+    "DescribeInternetGateways": ({"InternetGatewayId.1": "igw-12345678"}, "InvalidInternetGatewayID.NotFound"),
+    "DescribeNetworkAcls": ({"NetworkAclId.1": "acl-12345678"}, "InvalidNetworkAclID.NotFound"),
+    "DescribeNetworkInterfaces": ({"NetworkInterfaceId.1": "eni-12345678"}, "InvalidNetworkInterfaceID.NotFound"),
+    "DescribeNetworkInterfaceAttribute": ({"Attribute": "no-such"}, "InvalidParameterValue"),
+    "ModifyNetworkInterfaceAttribute": ({"SecurityGroupId.1": GROUP}, "InvalidParameterCombination"),
+    "DescribeVolumes": ({"VolumeId.1": "vol-12345678"}, "InvalidVolume.NotFound"),
+    "DescribeVolumeStatus": ({"VolumeId.1": "vol-12345678"}, "InvalidVolume.NotFound"),
+    "DescribeVolumeAttribute": ({"Attribute": "no-such"}, "InvalidParameterValue"),
+    "DeleteVolume": ({"VolumeId": "vol-00000000000000001"}, "VolumeInUse"),
+    "DescribeInstanceAttribute": ({"Attribute": "no-such"}, "InvalidParameterValue"),
+    "ModifyInstanceAttribute": ({"InstanceInitiatedShutdownBehavior.Value": "no-such"}, "InvalidParameterValue"),
+    "ResetInstanceAttribute": ({"Attribute": "instanceType"}, "IncorrectInstanceState"),
+    "ModifyInstanceMetadataOptions": ({"HttpPutResponseHopLimit": "65"}, "InvalidParameterValue"),
+    "MonitorInstances": ({"InstanceId.2": "i-12345678"}, "InvalidInstanceID.NotFound"),
+    "UnmonitorInstances": ({"InstanceId.2": "i-12345678"}, "InvalidInstanceID.NotFound"),
+    "GetConsoleOutput": ({"InstanceId": "i-12345678"}, "InvalidInstanceID.NotFound"),
+    "GetPasswordData": ({"InstanceId": "i-12345678"}, "InvalidInstanceID.NotFound"),
+    "DescribeInstanceCreditSpecifications": ({"InstanceId.1": "i-12345678"}, "InvalidInstanceID.NotFound"),
+    "DescribeReservedInstances": ({"ReservedInstancesId.1": "i-12345678"}, "InvalidInstanceID.NotFound"),
+    "AssignPublicIpAddress": ({"InstanceId": "i-12345678"}, "InvalidInstanceID.NotFound"),
+    "UnassignPublicIpAddress": ({"PublicIp": "203.0.113.0"}, "InvalidParameterValue"),
+    "DescribeInstanceTypeOfferings": ({"LocationType": "no-such"}, "InvalidParameterValue"),
+    "DescribeVmTypes": ({"InstanceType.1": "no-such"}, "InvalidInstanceType"),
+    "DescribeImageAttribute": ({"Attribute": "no-such"}, "InvalidParameterValue"),
+    "DescribeAccountAttributes": ({"AttributeName.1": "no-such"}, "InvalidParameterValue"),
 }
 
 
@@ -105,9 +158,57 @@ async def test_a_parameter_that_comes_twice_is_refused_and_nothing_is_changed(ec
     assert await rows(house) == before
 
 
+# --- what AWS knows and we do not honour
+
+SERVICES = model.load(EXTENSIONS)
+OF_KIND = {Kind.BOOLEAN: "true", Kind.BLOB: "AAAA", Kind.TIMESTAMP: "2026-05-01T12:00:00Z", Kind.STRING: "x"}
+
+
+def filled(shapes, name, path):
+    """Return parameters that fill a shape with as little as it takes."""
+    shape = shapes[name]
+    if isinstance(shape, List):
+        return filled(shapes, shape.item, f"{path}.1")
+    if isinstance(shape, Structure):
+        needed = [member for member in shape.members if member.is_required] or shape.members[:1]
+        return {
+            key: value
+            for member in needed
+            for key, value in filled(shapes, member.shape, f"{path}.{member.wire}").items()
+        }
+    return {path: shape.enum[0] if shape.enum else OF_KIND.get(shape.kind, "1")}
+
+
+def members(action):
+    """The parameters of an action by their names, each with a value."""
+    service = next(service for service in SERVICES.values() if action in service.actions)
+    request = service.actions[action].request
+    found = service.shapes[request].members if request else ()
+    return {member.name: filled(service.shapes, member.shape, member.wire) for member in found}
+
+
+@pytest.mark.parametrize("action", sorted(GOOD.keys() - STS))
+async def test_every_parameter_that_is_not_honoured_is_refused_by_name_and_changes_nothing(ec2, house, stage, action):
+    ours = ACTIONS[action]
+    strange = members(action).keys() - ours.reads - ours.ignores.keys() - ours.accepts.keys()
+    before = await rows(house)
+    for name in sorted(strange):
+        answer = await ec2.ask(action, GOOD[action] | members(action)[name])
+        assert (answer.status, answer.code) == (400, "UnsupportedOperation")
+        assert answer.message == f"The parameter {name} of {action} is not supported here."
+    assert await rows(house) == before
+
+
+@pytest.mark.parametrize("action", sorted(name for name in GOOD if ACTIONS[name].ignores))
+async def test_a_parameter_that_makes_no_difference_is_taken(ec2, stage, action):
+    parameters = [members(action)[name] for name in ACTIONS[action].ignores]
+    together = {key: value for each in parameters for key, value in each.items()}
+    assert (await ec2.ask(action, GOOD[action] | together)).code == ""
+
+
 # --- two accounts
 
-OURS = (f">{MACHINE}<", PAIR, "ours-key", "ours-value", "ours-token", "192.0.2.1", ">mine<")
+OURS = (f">{MACHINE}<", PAIR, "ours-key", "ours-value", "ours-token", "192.0.2.1", f">{BOUND}<", ">mine<")
 FOREIGN = {
     "RunInstances": "InvalidKeyPair.NotFound",
     "StartInstances": "InvalidInstanceID.NotFound",
@@ -119,6 +220,28 @@ FOREIGN = {
     "DeleteKeyPair": "",
     "CreateTags": "InvalidInstanceID.NotFound",
     "DeleteTags": "InvalidInstanceID.NotFound",
+    "AllocateAddress": "",
+    "AssociateAddress": "InvalidAllocationID.NotFound",
+    "DisassociateAddress": "InvalidAddress.NotFound",
+    "ReleaseAddress": "InvalidAllocationID.NotFound",
+    "CreateSecurityGroup": "",
+    "AuthorizeSecurityGroupIngress": "InvalidGroup.NotFound",
+    "AuthorizeSecurityGroupEgress": "InvalidGroup.NotFound",
+    "ModifySecurityGroupRules": "InvalidGroup.NotFound",
+    "UpdateSecurityGroupRuleDescriptionsIngress": "InvalidGroup.NotFound",
+    "UpdateSecurityGroupRuleDescriptionsEgress": "InvalidGroup.NotFound",
+    "RevokeSecurityGroupIngress": "InvalidGroup.NotFound",
+    "RevokeSecurityGroupEgress": "InvalidGroup.NotFound",
+    "DeleteSecurityGroup": "InvalidGroup.NotFound",
+    "ModifyNetworkInterfaceAttribute": "InvalidNetworkInterfaceID.NotFound",
+    "DeleteVolume": "InvalidVolume.NotFound",
+    "ModifyInstanceAttribute": "InvalidInstanceID.NotFound",
+    "ResetInstanceAttribute": "InvalidInstanceID.NotFound",
+    "ModifyInstanceMetadataOptions": "InvalidInstanceID.NotFound",
+    "MonitorInstances": "InvalidInstanceID.NotFound",
+    "UnmonitorInstances": "InvalidInstanceID.NotFound",
+    "AssignPublicIpAddress": "InvalidInstanceID.NotFound",
+    "UnassignPublicIpAddress": "InvalidAddress.NotFound",
 }
 
 

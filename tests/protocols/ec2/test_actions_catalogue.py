@@ -2,7 +2,10 @@ from dataclasses import replace
 
 import pytest
 
+from core.limits import Limits
 from tests.fleetfixture import CATALOGUE, a_ware
+from tests.protocols.ec2.oracle import service_model
+from tests.protocols.ec2.served import another_core, served
 
 UBUNTU = "ami-00000000000000002"
 WINDOWS = replace(CATALOGUE.images[0], name="windows-2022", title="Windows", description="", platform="windows")
@@ -94,9 +97,10 @@ async def test_an_instance_type_has_its_products_measures(ours):
     assert told["BurstablePerformanceSupported"] is False
 
 
-async def test_every_product_is_an_instance_type(ours):
+async def test_every_product_that_the_region_has_is_an_instance_type(ours):
     told = await ours.describe_instance_types()
-    assert names(told, "InstanceTypes", "InstanceType") == [ware.instance_type for ware in CATALOGUE.products]
+    here = [ware.instance_type for ware in CATALOGUE.products if ware.capacity.keys() - {"ap-1a"}]
+    assert names(told, "InstanceTypes", "InstanceType") == here
     assert "GpuInfo" not in told["InstanceTypes"][0]
 
 
@@ -110,8 +114,8 @@ async def test_instance_types_come_in_pages(ours, house):
     await house.administration.set_catalogue(replace(CATALOGUE, products=[*CATALOGUE.products, *more]))
     pages = await ours.pages("describe_instance_types", PaginationConfig={"PageSize": 5})
     shown = [names(page, "InstanceTypes", "InstanceType") for page in pages]
-    assert [len(page) for page in shown] == [5, 5, 3]
-    assert len({name for page in shown for name in page}) == 13
+    assert [len(page) for page in shown] == [5, 5, 2]
+    assert len({name for page in shown for name in page}) == 12
 
 
 async def test_instance_types_and_pages_exclude_each_other(ours):
@@ -143,7 +147,9 @@ async def test_zones_are_those_of_all_regions(ours):
         ("eu-1b", "eu-1"),
         ("ap-1a", "ap-1"),
     ]
-    assert {zone["State"] for zone in zones} == {"available"}
+    assert [zone["State"] for zone in zones] == ["available", "available", "unavailable"]
+    elsewhere = "The zone is in another region; sign for ap-1 to use it."
+    assert [zone["Messages"] for zone in zones] == [[], [], [{"Message": elsewhere}]]
 
 
 @pytest.mark.parametrize("parameter", ["ZoneNames", "ZoneIds"])
@@ -166,3 +172,151 @@ async def test_what_is_retired_is_not_shown(ours, house):
     await house.administration.set_catalogue(kept)
     assert names(await ours.describe_regions(), "Regions", "RegionName") == ["ap-1"]
     assert names(await ours.describe_availability_zones(), "AvailabilityZones", "ZoneName") == ["ap-1a"]
+
+
+# --- what is offered where
+
+
+def offered(result):
+    return [(each["InstanceType"], each["Location"]) for each in result["InstanceTypeOfferings"]]
+
+
+async def test_offerings_are_told_by_region_unless_they_are_asked_for_by_zone(ours):
+    told = await ours.describe_instance_type_offerings()
+    assert offered(told) == [
+        ("nvidia-1080ti", "eu-1"),
+        ("nvidia-titanxp", "eu-1"),
+        ("anywhere", "eu-1"),
+        ("plain", "eu-1"),
+    ]
+    assert {each["LocationType"] for each in told["InstanceTypeOfferings"]} == {"region"}
+
+
+@pytest.mark.parametrize("kind", ["availability-zone", "availability-zone-id"])
+async def test_offerings_by_zone_are_those_of_the_zones_of_the_region(ours, kind):
+    told = await ours.describe_instance_type_offerings(LocationType=kind)
+    assert offered(told) == [
+        ("nvidia-1080ti", "eu-1a"),
+        ("nvidia-titanxp", "eu-1a"),
+        ("nvidia-titanxp", "eu-1b"),
+        ("anywhere", "eu-1a"),
+        ("plain", "eu-1b"),
+    ]
+    assert {each["LocationType"] for each in told["InstanceTypeOfferings"]} == {kind}
+
+
+async def test_offerings_are_filtered_by_type_and_place(ours):
+    wanted = [{"Name": "instance-type", "Values": ["nvidia-*"]}, {"Name": "location", "Values": ["eu-1b", "ap-1a"]}]
+    told = await ours.describe_instance_type_offerings(LocationType="availability-zone", Filters=wanted)
+    assert offered(told) == [("nvidia-titanxp", "eu-1b")]
+
+
+async def test_offerings_come_in_pages(ours, house):
+    more = [a_ware(f"more-{number}", "1", {"eu-1a": 1, "eu-1b": 1}) for number in range(4)]
+    await house.administration.set_catalogue(replace(CATALOGUE, products=[*CATALOGUE.products, *more]))
+    asked = {"LocationType": "availability-zone"}
+    pages = await ours.pages("describe_instance_type_offerings", **asked, PaginationConfig={"PageSize": 5})
+    assert [len(offered(page)) for page in pages] == [5, 5, 3]
+    assert len({each for page in pages for each in offered(page)}) == 13
+
+
+async def test_a_page_of_offerings_of_one_kind_of_place_does_not_go_on_with_another(ours, house):
+    more = [a_ware(f"more-{number}", "1", {"eu-1a": 1}) for number in range(4)]
+    await house.administration.set_catalogue(replace(CATALOGUE, products=[*CATALOGUE.products, *more]))
+    token = (await ours.describe_instance_type_offerings(MaxResults=5))["NextToken"]
+    asked = {"LocationType": "availability-zone", "MaxResults": 5, "NextToken": token}
+    assert await ours.code("describe_instance_type_offerings", **asked) == "InvalidNextToken"
+
+
+@pytest.mark.parametrize("kind", ["outpost", "x"])
+async def test_offerings_of_another_kind_of_place_are_refused(ours, kind):
+    assert await ours.code("describe_instance_type_offerings", LocationType=kind) == "InvalidParameterValue"
+
+
+# --- the attributes of an image
+
+ATTRIBUTES = {
+    "blockDeviceMapping": {
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": "/dev/sda1",
+                "Ebs": {"DeleteOnTermination": True, "Encrypted": False, "VolumeType": "standard"},
+            }
+        ]
+    },
+    "bootMode": {"BootMode": {"Value": "legacy-bios"}},
+    "deregistrationProtection": {"DeregistrationProtection": {"Value": "disabled"}},
+    "description": {"Description": {"Value": "Ubuntu Server 24.04"}},
+    "imdsSupport": {"ImdsSupport": {}},
+    "kernel": {"KernelId": {}},
+    "lastLaunchedTime": {"LastLaunchedTime": {}},
+    "launchPermission": {"LaunchPermissions": [{"Group": "all"}]},
+    "productCodes": {"ProductCodes": []},
+    "ramdisk": {"RamdiskId": {}},
+    "sriovNetSupport": {"SriovNetSupport": {}},
+    "tpmSupport": {"TpmSupport": {}},
+    "uefiData": {"UefiData": {}},
+}
+
+
+def test_every_attribute_of_an_image_that_aws_has_is_told():
+    assert {*service_model("ec2").shape_for("ImageAttributeName").enum} == ATTRIBUTES.keys()
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+async def test_an_attribute_of_an_image_is_told_alone(ours, attribute):
+    told = await ours.describe_image_attribute(ImageId=UBUNTU, Attribute=attribute)
+    del told["ResponseMetadata"]
+    assert told == {"ImageId": UBUNTU, **ATTRIBUTES[attribute]}
+
+
+async def test_the_disk_of_an_image_is_as_big_as_it_must_be(ours, house):
+    big = [replace(image, least_disk_gib=20) for image in CATALOGUE.images]
+    await house.administration.set_catalogue(replace(CATALOGUE, images=big))
+    told = await ours.describe_image_attribute(ImageId=UBUNTU, Attribute="blockDeviceMapping")
+    assert told["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == 20
+
+
+@pytest.mark.parametrize(
+    ("image", "attribute", "code"),
+    [
+        (UBUNTU, "no-such", "InvalidParameterValue"),
+        ("ami-0123456789abcdef0", "kernel", "InvalidAMIID.NotFound"),
+        ("no-such", "kernel", "InvalidAMIID.Malformed"),
+    ],
+)
+async def test_an_attribute_or_an_image_that_is_not_there_is_refused(ours, image, attribute, code):
+    assert await ours.code("describe_image_attribute", ImageId=image, Attribute=attribute) == code
+
+
+# --- the account
+
+
+async def attributes(customer, **asked):
+    told = (await customer.describe_account_attributes(**asked))["AccountAttributes"]
+    return {each["AttributeName"]: [value["AttributeValue"] for value in each["AttributeValues"]] for each in told}
+
+
+async def test_the_account_tells_its_limits_and_its_default_network(ours, ec2):
+    core = another_core(ec2.house, limits=Limits(machines=7, addresses=3))
+    async with served(ec2.house, core=core) as limited:
+        told = await attributes(limited.customer())
+    (network,) = (await ours.describe_vpcs())["Vpcs"]
+    assert told == {
+        "supported-platforms": ["VPC"],
+        "default-vpc": [network["VpcId"]],
+        "max-instances": ["7"],
+        "vpc-max-security-groups-per-interface": ["5"],
+        "max-elastic-ips": ["3"],
+        "vpc-max-elastic-ips": ["3"],
+    }
+
+
+async def test_only_the_attributes_of_the_account_that_are_asked_for_are_told(ours):
+    asked = ["max-instances", "supported-platforms", "max-instances"]
+    assert list(await attributes(ours, AttributeNames=asked)) == ["max-instances", "supported-platforms"]
+
+
+async def test_an_attribute_that_no_account_has_is_named(ours):
+    refusal = await ours.refusal("describe_account_attributes", AttributeNames=["max-instances", "max-fun"])
+    assert refusal == (400, "InvalidParameterValue", "Invalid attribute name: max-fun")

@@ -81,10 +81,10 @@ async def test_user_data_may_be_broken_into_lines(ec2, house):
 @pytest.mark.parametrize(
     "parameter",
     [
-        {"Monitoring": {"Enabled": False}},
         {"EbsOptimized": False},
-        {"DisableApiTermination": False},
-        {"DisableApiStop": False},
+        {"MaintenanceOptions": {"AutoRecovery": "default"}},
+        {"CapacityReservationSpecification": {"CapacityReservationPreference": "open"}},
+        {"PrivateDnsNameOptions": {"HostnameType": "ip-name"}},
         {"HibernationOptions": {"Configured": False}},
         {"EnclaveOptions": {"Enabled": False}},
     ],
@@ -93,13 +93,24 @@ async def test_a_parameter_that_asks_for_what_is_so_anyway_is_taken(ours, parame
     assert await ours.run(**parameter)
 
 
+async def test_a_refusal_says_which_value_would_be_taken(ours):
+    wanted = {"CapacityReservationSpecification": {"CapacityReservationPreference": "capacity-reservations-only"}}
+    assert (await ours.refusal("run_instances", **PLAIN, **wanted))[2] == (
+        "The parameter CapacityReservationSpecification of RunInstances is not supported here. Leave it out, or give "
+        "CapacityReservationPreference=open or CapacityReservationPreference=none."
+    )
+    assert (await ours.refusal("run_instances", **PLAIN, EbsOptimized=True))[2] == (
+        "The parameter EbsOptimized of RunInstances is not supported here. Leave it out, or give false."
+    )
+
+
 @pytest.mark.parametrize(
     ("parameter", "named"),
     [
-        ({"Monitoring": {"Enabled": True}}, "Monitoring"),
-        ({"DisableApiTermination": True}, "DisableApiTermination"),
-        ({"SubnetId": "subnet-1"}, "SubnetId"),
-        ({"SecurityGroupIds": ["sg-1"]}, "SecurityGroupIds"),
+        ({"EbsOptimized": True}, "EbsOptimized"),
+        ({"HibernationOptions": {"Configured": True}}, "HibernationOptions"),
+        ({"IamInstanceProfile": {"Name": "x"}}, "IamInstanceProfile"),
+        ({"LaunchTemplate": {"LaunchTemplateName": "x"}}, "LaunchTemplate"),
         ({"Placement": {"Tenancy": "dedicated"}}, "Placement.Tenancy"),
         ({"Placement": {"HostId": "h-1"}}, "Placement.HostId"),
         ({"InstanceMarketOptions": {"MarketType": "spot"}}, "InstanceMarketOptions"),
@@ -127,12 +138,13 @@ async def test_a_parameter_that_cannot_be_honoured_is_refused_by_name(ours, hous
         ({"MinCount": 1001, "MaxCount": 1001}, "InvalidParameterValue"),
         ({"KeyName": "no-such"}, "InvalidKeyPair.NotFound"),
         ({"Placement": {"AvailabilityZone": "no-such"}}, "InvalidParameterValue"),
-        ({"Placement": {"AvailabilityZone": "ap-1a"}}, "Unsupported"),
+        ({"Placement": {"AvailabilityZone": "ap-1a"}}, "InvalidParameterValue"),
+        ({"Placement": {"AvailabilityZone": "eu-1a"}}, "Unsupported"),
         ({"ClientToken": "x" * 65}, "InvalidParameterValue"),
         ({"ClientToken": "é"}, "InvalidParameterValue"),
         ({"UserData": b"x" * 16385}, "InvalidParameterValue"),
         ({"InstanceInitiatedShutdownBehavior": "explode"}, "InvalidParameterValue"),
-        ({"TagSpecifications": [{"ResourceType": "volume", "Tags": []}]}, "InvalidParameterValue"),
+        ({"TagSpecifications": [{"ResourceType": "image", "Tags": []}]}, "InvalidParameterValue"),
         (
             {"TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": "a"}, {"Key": "a"}]}]},
             "InvalidParameterValue",
@@ -335,16 +347,32 @@ async def test_a_malformed_id_is_refused(ours, operation):
     assert {refusal[:2] for refusal in refusals} == {(400, "InvalidInstanceID.Malformed")}
 
 
-async def test_addresses_show_while_there_are_any(ours, house):
+async def test_a_private_address_shows_to_the_end_and_a_public_one_while_the_machine_is_up(ours, house):
+    def addresses(machine):
+        names = ("PrivateIpAddress", "PrivateDnsName", "PublicIpAddress")
+        return tuple(machine.get(name) for name in names)
+
     (id_,) = await ours.run()
-    assert "PublicIpAddress" not in await ours.machine(id_)
-    await house.seen(Power.RUNNING, private_address="10.0.0.1", public_address="192.0.2.1")
-    machine = await ours.machine(id_)
-    assert (machine["PrivateIpAddress"], machine["PublicIpAddress"]) == ("10.0.0.1", "192.0.2.1")
-    assert machine["PrivateDnsName"] == "ip-10-0-0-1.internal"
+    own = ("10.2.0.5", "ip-10-2-0-5.internal")
+    assert addresses(await ours.machine(id_)) == (*own, None)
+    await house.seen(Power.RUNNING, public_address="192.0.2.1")
+    assert addresses(await ours.machine(id_)) == (*own, "192.0.2.1")
     await ours.stop_instances(InstanceIds=[id_])
-    await house.seen(Power.STOPPED, private_address="10.0.0.1")
-    assert "PublicIpAddress" not in await ours.machine(id_)
+    await house.seen(Power.STOPPED)
+    assert addresses(await ours.machine(id_)) == (*own, None)
+    await ours.terminate_instances(InstanceIds=[id_])
+    await house.seen(Power.ABSENT)
+    assert addresses(await ours.machine(id_)) == (None, "", None)
+
+
+async def test_what_is_gone_has_no_network_interface_and_is_in_no_group(ours, house):
+    (id_,) = await ours.run()
+    assert [group["GroupName"] for group in (await ours.machine(id_))["SecurityGroups"]] == ["default"]
+    await ours.terminate_instances(InstanceIds=[id_])
+    await house.seen(Power.ABSENT)
+    machine = await ours.machine(id_)
+    assert (machine["NetworkInterfaces"], machine["SecurityGroups"], machine["BlockDeviceMappings"]) == ([], [], [])
+    assert "VpcId" not in machine
 
 
 async def test_a_change_shows_in_the_very_next_description(ours, house):

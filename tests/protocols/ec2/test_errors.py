@@ -1,20 +1,26 @@
 import gzip
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import fields, replace
 from datetime import timedelta
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
 from core import errors as core
+from core.catalogue import RegionEntry
 from core.errors import CoreError
 from core.instances import Power
-from core.ports import DriverError
+from core.limits import Limits as AccountLimits
+from core.limits import Pace
+from core.ports import DriverCode, DriverError
+from core.tags import ResourceKind
 from protocols.boundary import BodyBroken, BodyTooLarge, BodyTooSlow, Limits
 from protocols.ec2 import ids, parameters, signatures
 from protocols.ec2.errors import _MALFORMED, EC2_FAULTS, STS_FAULTS, fault_of
-from tests.protocols.ec2.served import FORM, Answer, Served, served
-from tests.protocols.ec2.stage import GOOD, MACHINE, rows, set_stage
+from tests.fleetfixture import CATALOGUE
+from tests.protocols.ec2.served import FORM, Answer, Served, another_core, served
+from tests.protocols.ec2.stage import GOOD, GROUP, INTERFACE, MACHINE, rows, set_stage
 
 # --- the tables name everything that can be refused
 
@@ -24,8 +30,9 @@ NOT_FOR_EC2 = {
     core.UnknownOrder: "EC2's callers name machines, not orders",
     core.ForeignOrder: "the same",
     core.OrderEnded: "the same: terminating what has ended succeeds",
-    DriverError: "only the reconciler calls drivers",
 }
+BY_KIND = {core.LimitReached, core.UnknownResource}
+"""What has a code for each kind of thing."""
 
 
 def every(kind):
@@ -35,7 +42,26 @@ def every(kind):
 def test_every_refusal_of_the_core_has_a_row_or_a_reason_why_it_cannot_come():
     refusals = every(CoreError) - {CoreError}
     assert len(refusals) > 20
-    assert {kind for kind in refusals if kind not in EC2_FAULTS} == NOT_FOR_EC2.keys()
+    assert {kind for kind in refusals if kind not in EC2_FAULTS} == NOT_FOR_EC2.keys() | BY_KIND
+
+
+@pytest.mark.parametrize("kind", [*(field.name for field in fields(AccountLimits)), "addresses of a machine"])
+def test_every_limit_has_a_code_and_tells_the_numbers(kind):
+    error = core.LimitReached(kind, 7, 6, 2)
+    fault = fault_of(error, is_sts=False)
+    assert (fault.status, fault.code.endswith("LimitExceeded")) == (400, True)
+    assert "limit of 7 allows: you have 6." in fault.text(error)
+
+
+HAVE_THEIR_OWN = {ResourceKind.INSTANCE, ResourceKind.IMAGE, ResourceKind.KEY_PAIR, ResourceKind.ORDER}
+
+
+@pytest.mark.parametrize("kind", sorted(set(ResourceKind) - HAVE_THEIR_OWN))
+def test_every_kind_of_thing_has_a_code_for_one_that_is_not_there(kind):
+    error = core.UnknownResource(kind, 9)
+    fault = fault_of(error, is_sts=False)
+    assert (fault.status, fault.code.endswith(".NotFound")) == (400, True)
+    assert f"'{ids.PREFIXES[kind]}00000000000000009'" in fault.text(error)
 
 
 @pytest.mark.parametrize("family", [signatures.SignatureError, parameters.BadParameter])
@@ -48,9 +74,7 @@ def test_every_kind_of_id_has_a_code_for_a_malformed_one():
 
 
 @pytest.mark.parametrize("is_sts", [False, True])
-@pytest.mark.parametrize(
-    "error", [ValueError("secret"), CoreError("secret"), KeyError("secret"), DriverError("x", "secret")]
-)
+@pytest.mark.parametrize("error", [ValueError("secret"), CoreError("secret"), KeyError("secret")])
 def test_what_is_in_no_row_tells_the_caller_nothing(error, is_sts):
     fault = fault_of(error, is_sts=is_sts)
     assert (fault.status, fault.code) == (500, "InternalError")
@@ -144,6 +168,54 @@ async def stopping_what_is_stopped(ec2: Served) -> Answer:
     return await ec2.ask("RebootInstances", GOOD["RebootInstances"])
 
 
+async def elsewhere(ec2: Served, asked: Sequence[str], **served_so: Any) -> Answer:
+    """Ask the same house at an endpoint of its own, one action after the other."""
+    async with served(ec2.house, **served_so) as other:
+        for action in asked:
+            answer = await other.ask(action, GOOD[action])
+        ec2.front_end.refused.extend(other.front_end.refused)
+        return answer
+
+
+async def asking_twice_at_once(ec2: Served) -> Answer:
+    paced = another_core(ec2.house, pace=Pace(1, 1, lambda: 0))
+    return await elsewhere(ec2, ["DescribeRegions", "DescribeRegions"], core=paced)
+
+
+def signing_for_a_region_that_is_not_there(action: str) -> Meeting:
+    async def ask(ec2: Served) -> Answer:
+        mars = replace(CATALOGUE, regions=[RegionEntry("mars-1", "mars")], zones=[])
+        await ec2.house.administration.set_catalogue(mars)
+        return await elsewhere(ec2, [action], mount={"is_strict": True})
+
+    return ask
+
+
+async def reading_a_console_that_is_out_of_reach(ec2: Served) -> Answer:
+    async def console(_: int) -> bytes:
+        raise DriverError(DriverCode.UNAVAILABLE, "The host does not answer.", detail="secret")
+
+    answer = await elsewhere(ec2, ["GetConsoleOutput"], core=another_core(ec2.house, console=console))
+    assert answer.message == "The host does not answer."
+    return answer
+
+
+def with_images(**changes: object) -> Meeting:
+    """Book a machine once the images are others."""
+
+    async def ask(ec2: Served) -> Answer:
+        images = [replace(image, **changes) for image in CATALOGUE.images]
+        await ec2.house.administration.set_catalogue(replace(CATALOGUE, images=images))
+        return await ec2.ask("RunInstances", GOOD["RunInstances"])
+
+    return ask
+
+
+async def terminating_what_is_protected(ec2: Served) -> Answer:
+    await ec2.ask("ModifyInstanceAttribute", {"InstanceId": MACHINE, "DisableApiTermination.Value": "true"})
+    return await ec2.ask("TerminateInstances", GOOD["TerminateInstances"])
+
+
 async def booking_on_a_lost_disk(ec2: Served) -> Answer:
     # The store does not write to a file that is no longer where it was.
     file = ec2.folder / "onefleet.db"
@@ -152,6 +224,51 @@ async def booking_on_a_lost_disk(ec2: Served) -> Answer:
         return await ec2.ask("RunInstances", GOOD["RunInstances"])
     finally:
         aside.rename(file)
+
+
+DEFAULT_GROUP = "sg-00000000000000001"
+
+
+def allowing(permission: dict[str, str]) -> Meeting:
+    return asking("AuthorizeSecurityGroupIngress", {f"IpPermissions.1.{name}": permission[name] for name in permission})
+
+
+async def describing_a_rule_that_is_not_there(ec2: Served) -> Answer:
+    rule = {"IpProtocol": "udp", "FromPort": "1", "ToPort": "1", "IpRanges.1.CidrIp": "0.0.0.0/0"}
+    asked = {"GroupId": GROUP, **{f"IpPermissions.1.{name}": rule[name] for name in rule}}
+    return await ec2.ask("UpdateSecurityGroupRuleDescriptionsIngress", asked)
+
+
+async def deleting_a_group_with_a_machine_in_it(ec2: Served) -> Answer:
+    asked = {"NetworkInterfaceId": INTERFACE, "SecurityGroupId.1": GROUP}
+    assert (await ec2.ask("ModifyNetworkInterfaceAttribute", asked)).code == ""
+    return await ec2.ask("DeleteSecurityGroup", GOOD["DeleteSecurityGroup"])
+
+
+async def joining_six_groups(ec2: Served) -> Answer:
+    asked = {"NetworkInterfaceId": INTERFACE}
+    for number in range(6):
+        made = await ec2.ask("CreateSecurityGroup", {"GroupName": f"g{number}", "GroupDescription": "it"})
+        asked[f"SecurityGroupId.{number}"] = made.root.findtext("{*}groupId")
+    return await ec2.ask("ModifyNetworkInterfaceAttribute", asked)
+
+
+async def holding_more_than_there_are(ec2: Served) -> Answer:
+    for _ in range(16):
+        answer = await ec2.ask("AllocateAddress")
+    return answer
+
+
+async def binding_an_address_twice(ec2: Served) -> Answer:
+    assert (await ec2.ask("AssociateAddress", GOOD["AssociateAddress"])).code == ""
+    await ec2.ask("RunInstances", GOOD["RunInstances"])
+    other = {"InstanceId": "i-00000000000000002", "AllowReassociation": "false"}
+    return await ec2.ask("AssociateAddress", GOOD["AssociateAddress"] | other)
+
+
+async def releasing_a_bound_address(ec2: Served) -> Answer:
+    assert (await ec2.ask("AssociateAddress", GOOD["AssociateAddress"])).code == ""
+    return await ec2.ask("ReleaseAddress", GOOD["ReleaseAddress"])
 
 
 HEAD = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: 100\r\n\r\n".encode()
@@ -172,7 +289,7 @@ EC2_MEETINGS: dict[type[Exception], tuple[int, str, Meeting]] = {
     parameters.MissingParameter: (400, "MissingParameter", lambda ec2: ec2.ask("CreateKeyPair")),
     parameters.DuplicateParameter: (400, "InvalidParameterCombination", asking("StopInstances", {"InstanceId": "1"})),
     parameters.InvalidValue: (400, "InvalidParameterValue", asking("StopInstances", {"Force": "maybe"})),
-    ids.UnknownIdKind: (400, "InvalidID", asking("CreateTags", {"ResourceId.1": "vol-1"})),
+    ids.UnknownIdKind: (400, "InvalidID", asking("CreateTags", {"ResourceId.1": "snap-1"})),
     BodyBroken: (400, "InvalidHttpRequest", sending("POST", "/", [("Content-Encoding", "gzip")], b"no gzip")),
     BodyTooLarge: (413, "RequestEntityTooLarge", within(Limits(body_bytes=99), HEAD + b"x" * 100)),
     BodyTooSlow: (408, "RequestTimeout", within(Limits(body_seconds=0.01), HEAD)),
@@ -181,11 +298,11 @@ EC2_MEETINGS: dict[type[Exception], tuple[int, str, Meeting]] = {
     core.UnknownProduct: (400, "InvalidParameterValue", asking("RunInstances", {"InstanceType": "x"})),
     core.UnknownImage: (400, "InvalidAMIID.NotFound", asking("RunInstances", {"ImageId": "ami-12345678"})),
     core.UnknownZone: (400, "InvalidParameterValue", asking("RunInstances", {"Placement.AvailabilityZone": "x"})),
-    core.NotOfferedInZone: (400, "Unsupported", asking("RunInstances", {"Placement.AvailabilityZone": "ap-1a"})),
+    core.NotOfferedInZone: (400, "Unsupported", asking("RunInstances", {"Placement.AvailabilityZone": "eu-1a"})),
     core.InsufficientCapacity: (
         500,
         "InsufficientInstanceCapacity",
-        asking("RunInstances", {"InstanceType": "nvidia-1060", "MinCount": "5", "MaxCount": "5"}),
+        asking("RunInstances", {"InstanceType": "nvidia-1080ti", "MinCount": "6", "MaxCount": "6"}),
     ),
     core.TokenReused: (400, "IdempotentParameterMismatch", asking("RunInstances", {"ClientToken": "ours-token"})),
     core.UnknownInstances: (400, "InvalidInstanceID.NotFound", asking("StopInstances", {"InstanceId.1": "9"})),
@@ -196,6 +313,34 @@ EC2_MEETINGS: dict[type[Exception], tuple[int, str, Meeting]] = {
     core.TooManyTags: (400, "TagLimitExceeded", asking("CreateTags", {f"Tag.{n}.Key": f"{n}" for n in range(2, 60)})),
     core.InvalidTag: (400, "InvalidParameterValue", asking("CreateTags", {"Tag.1.Key": "aws:x"})),
     core.StoreUnavailable: (503, "Unavailable", booking_on_a_lost_disk),
+    core.GroupExists: (400, "InvalidGroup.Duplicate", asking("CreateSecurityGroup", {"GroupName": "web"})),
+    core.GroupInUse: (400, "DependencyViolation", deleting_a_group_with_a_machine_in_it),
+    core.DefaultGroup: (400, "CannotDelete", asking("DeleteSecurityGroup", {"GroupId": DEFAULT_GROUP})),
+    core.TooManyGroups: (400, "SecurityGroupsPerInterfaceLimitExceeded", joining_six_groups),
+    core.InvalidRule: (400, "InvalidParameterValue", allowing({"IpProtocol": "x"})),
+    core.RuleExists: (400, "InvalidPermission.Duplicate", allowing({"ToPort": "80", "IpRanges.1.CidrIp": "0.0.0.0/0"})),
+    core.UnknownRule: (400, "InvalidPermission.NotFound", describing_a_rule_that_is_not_there),
+    core.TooManyRules: (
+        400,
+        "RulesPerSecurityGroupLimitExceeded",
+        allowing({f"IpRanges.{n}.CidrIp": f"198.51.100.{n}/32" for n in range(1, 61)}),
+    ),
+    core.NoAddressLeft: (500, "InsufficientAddressCapacity", holding_more_than_there_are),
+    core.AddressBound: (400, "Resource.AlreadyAssociated", binding_an_address_twice),
+    core.AddressInUse: (400, "InvalidIPAddress.InUse", releasing_a_bound_address),
+    core.DiskInUse: (400, "VolumeInUse", asking("DeleteVolume", {"VolumeId": "vol-00000000000000001"})),
+    core.TooManyRequests: (503, "RequestLimitExceeded", asking_twice_at_once),
+    core.UnknownRegion: (401, "AuthFailure", signing_for_a_region_that_is_not_there("DescribeRegions")),
+    core.NotOfferedInRegion: (400, "Unsupported", asking("RunInstances", {"InstanceType": "nvidia-1060"})),
+    core.DoesNotFit: (400, "InvalidParameterCombination", with_images(least_disk_gib=101)),
+    core.UnfitImage: (400, "InvalidParameterCombination", with_images(architecture="arm64")),
+    core.Protected: (400, "OperationNotPermitted", terminating_what_is_protected),
+    core.PrivateAddressTaken: (
+        400,
+        "InvalidIPAddress.InUse",
+        asking("RunInstances", {"PrivateIpAddress": "10.2.0.5", "MaxCount": "1"}),
+    ),
+    DriverError: (503, "Unavailable", reading_a_console_that_is_out_of_reach),
 }
 
 STS_CALLER = anew("GetCallerIdentity")
@@ -214,6 +359,7 @@ STS_MEETINGS: dict[type[Exception], tuple[int, str, Meeting]] = {
     core.InvalidSession: (403, "InvalidClientTokenId", STS_CALLER["no such session"]),
     core.SessionExpired: (403, "ExpiredToken", STS_CALLER["an old session"]),
     core.AddressNotAllowed: (403, "AccessDenied", STS_CALLER["from elsewhere"]),
+    core.UnknownRegion: (403, "SignatureDoesNotMatch", signing_for_a_region_that_is_not_there("GetCallerIdentity")),
     parameters.InvalidValue: (400, "ValidationError", asking("GetSessionToken", {"DurationSeconds": "1"})),
     core.InvalidRequest: (400, "ValidationError", opening_a_session_in_a_session),
 }

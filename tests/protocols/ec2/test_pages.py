@@ -7,6 +7,8 @@ BOUNDS = {
     "DescribeInstances": (5, 1000),
     "DescribeInstanceStatus": (5, 1000),
     "DescribeInstanceTypes": (5, 100),
+    "DescribeInstanceTypeOfferings": (5, 1000),
+    "DescribeInstanceCreditSpecifications": (5, 1000),
     "DescribeImages": (1, 1000),
     "DescribeTags": (5, 1000),
 }
