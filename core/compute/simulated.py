@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from core.compute.machine_file import Machine, MachineFile
+from core.compute.machine_file import Machine, MachineFile, same
 from core.compute.settings import DURATION, SHARE, check
 from core.ids import InstanceId
 from core.instances import Power
@@ -32,8 +32,6 @@ _WRITE_AGAIN_SECONDS = 1.0
 _DOWN = frozenset({Power.STOPPED, Power.CRASHED})
 _UP = frozenset({Power.STARTING, Power.RUNNING})
 _PUBLIC = _UP | {Power.STOPPING}
-
-_CONSOLE_LIMIT = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +143,7 @@ class SimulatedDriver:
                     raise DriverError(DriverCode.INTERNAL, "The simulated backend refused this launch by chance.")
                 disk = self._disks.get(spec.id)
                 made = _as_told(disk or Machine(spec.id, Power.STOPPED, spec.ssh_port), spec)
-                self._keep(
-                    _saying(replace(made, power=Power.STOPPED, generation=spec.generation), f"{spec.image} installed")
-                )
+                self._keep(replace(made, power=Power.STOPPED, generation=spec.generation), f"{spec.image} installed")
         return self._sight(spec.id)
 
     async def start(self, instance_id: InstanceId) -> Observation:
@@ -170,7 +166,7 @@ class SimulatedDriver:
         with self._answering("reboot"):
             machine = self._machines.get(instance_id)
             if machine is not None and machine.power is Power.RUNNING:
-                self._keep(_saying(replace(machine, reboots=machine.reboots + 1), "rebooted"))
+                self._keep(replace(machine, reboots=machine.reboots + 1), "rebooted")
         return self._sight(instance_id)
 
     async def update(self, spec: LaunchSpec) -> Observation:
@@ -186,8 +182,11 @@ class SimulatedDriver:
             machine = self._machines.get(spec.id)
             if machine is not None and machine.generation != spec.generation:
                 down = _as_told(replace(machine, power=Power.STOPPED), spec)
-                rebuilt = _saying(replace(down, generation=spec.generation), f"{spec.image} installed anew")
-                self._keep(self._arrived(rebuilt, Power.STARTING) if machine.power in _UP else rebuilt)
+                rebuilt, said = replace(down, generation=spec.generation), [f"{spec.image} installed anew"]
+                if machine.power in _UP:
+                    rebuilt = self._arrived(rebuilt, Power.STARTING)
+                    said.append(rebuilt.power.value)
+                self._keep(rebuilt, *said)
         return self._sight(spec.id)
 
     async def destroy(self, instance_id: InstanceId, *, keeps_disk: bool = False) -> Observation:
@@ -203,8 +202,7 @@ class SimulatedDriver:
     async def console_log(self, instance_id: InstanceId) -> bytes:
         """See `ComputeDriver.console_log`. A simulated machine tells there what became of it."""
         with self._answering("console_log"):
-            machine = self._machines.get(instance_id)
-            return machine.console.encode() if machine is not None else b""
+            return self._file.console(instance_id).encode() if instance_id in self._machines else b""
 
     async def samples(self) -> Sequence[Sample]:
         """See `ComputeDriver.samples`. Simulated machines are busier by turns, each in its own rhythm."""
@@ -271,14 +269,15 @@ class SimulatedDriver:
         """Take the machine to a power if it is in one of these; a passage that takes no time is over at once."""
         machine = self._machines.get(instance_id)
         if machine is not None and machine.power in from_:
-            self._keep(self._arrived(machine, to))
+            after = self._arrived(machine, to)
+            self._keep(after, after.power.value)
 
     def _arrived(self, machine: Machine, to: Power) -> Machine:
         """Return the machine at a power, or where that passes to if it takes no time."""
         if self._passing.get(to) == 0:
             to = self._end_of(to)
         started_at = time.time() if to is Power.RUNNING else 0.0
-        return _saying(replace(machine, power=to, started_at=started_at), to.value)
+        return replace(machine, power=to, started_at=started_at)
 
     def _end_of(self, passage: Power) -> Power:
         if passage is Power.STOPPING:
@@ -289,9 +288,9 @@ class SimulatedDriver:
         self._move(instance_id, from_, to)
         self._events.put_nowait(instance_id)
 
-    def _keep(self, machine: Machine) -> None:
-        """Write the machine, then hold it."""
-        self._file.put(machine)
+    def _keep(self, machine: Machine, *said: str) -> None:
+        """Write the machine, and what it says on its console, then hold it."""
+        self._file.put(machine, "".join([_line(machine, text) for text in said]))
         self._hold(machine)
 
     def _hold(self, machine: Machine) -> None:
@@ -347,17 +346,16 @@ def _as_told(machine: Machine, spec: LaunchSpec) -> Machine:
         image=spec.image,
         private_address=spec.private_address,
         public_addresses=spec.public_addresses,
-        firewall=tuple(spelled(rule.traffic) for group in spec.groups for rule in group.rules),
+        firewall=same(tuple(spelled(rule.traffic) for group in spec.groups for rule in group.rules)),
     )
     if machine.power in _PUBLIC:
         return told
     return replace(told, vcpus=spec.vcpus, memory_mib=spec.memory_mib, disk_gib=spec.disk_gib)
 
 
-def _saying(machine: Machine, text: str) -> Machine:
-    """Return the machine with one more line on its console."""
-    line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {machine.hostname}: {text}\r\n"
-    return replace(machine, console=(machine.console + line)[-_CONSOLE_LIMIT:])
+def _line(machine: Machine, text: str) -> str:
+    """Return what a machine writes to its console."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {machine.hostname}: {text}\r\n"
 
 
 def _usage(machine: Machine, now: float) -> Sample:

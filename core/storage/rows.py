@@ -121,7 +121,7 @@ def sealed(vault: Vault, purpose: str) -> Codec:
 
 _MOMENT = Codec(to_micros, from_micros)
 _BOOLEAN = Codec(int, bool)
-_MONEY = Codec(str, Decimal)
+_MONEY = Codec(str, lru_cache(maxsize=1024)(Decimal))  # there are few prices
 _WORDS = Codec(" ".join, _read_words)
 
 

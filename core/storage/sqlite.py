@@ -44,6 +44,9 @@ _BUSY_SECONDS = 2.0
 _LIVE_FOR = timedelta(hours=24)
 """How long a closed order stays in memory after a restart, as `Reconciler` keeps it while running."""
 
+_ROWS_AT_A_TIME = 1000
+"""So that a large table never lies in memory twice."""
+
 _SEAL = "key-check"
 _PRAGMAS = (
     "PRAGMA synchronous = FULL",
@@ -192,8 +195,10 @@ class SqliteStore:
         live = f"(SELECT id FROM orders WHERE closed_at IS NULL OR closed_at >= {horizon})"  # noqa: S608  an integer
         only = {Order: f" WHERE id IN {live}", Instance: f" WHERE order_id IN {live}"}
         for kind, table in self._tables.items():
-            for row in await select(f"{table.select}{only.get(kind, '')} ORDER BY id"):
-                self._hold(_record_of(table, row))
+            async with self._writer.execute(f"{table.select}{only.get(kind, '')} ORDER BY id") as cursor:
+                while rows := await cursor.fetchmany(_ROWS_AT_A_TIME):
+                    for row in rows:
+                        self._hold(_record_of(table, row))
         await self._load_tags()
         self._task = asyncio.create_task(self._write_forever(), name="store writer")
 

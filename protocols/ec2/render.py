@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.catalogue import Image, Product, Region
@@ -105,10 +106,12 @@ def groups(fleet: Fleet, instance: Instance) -> list[shapes.GroupIdentifier]:
     """Return the security groups of a machine; none once it is gone, and its network interface with it."""
     if instance.is_gone:
         return []
-    return [
-        {"GroupId": ids.spell(ResourceKind.SECURITY_GROUP, group.id), "GroupName": group.name}
-        for group in fleet.groups_of(instance)
-    ]
+    return [_group(group.id, group.name) for group in fleet.groups_of(instance)]
+
+
+@lru_cache(maxsize=4096)  # many machines are in few groups
+def _group(number: int, name: str) -> shapes.GroupIdentifier:
+    return {"GroupId": ids.spell(ResourceKind.SECURITY_GROUP, number), "GroupName": name}
 
 
 def arn(region: Region, account_id: AccountId, kind: ResourceKind, number: int) -> str:
@@ -130,6 +133,10 @@ class Renderer:
 
     def __init__(self, encoder: Encoder, image_id: Callable[[Image], str]) -> None:
         self._encoder, self._image_id = encoder, image_id
+        self._alike = {
+            **_ALIKE,
+            **{name: encoder.encode_fragment(shape, value) for name, (shape, value) in _ALIKE_STRUCTURES.items()},
+        }
         self._fragments: dict[InstanceId, tuple[Instance, Mapping[str, str], Image, object, Fragment]] = {}
 
     async def each(self, shape: str, items: Iterable[T], describe: Callable[[T], Mapping[str, Any]]) -> list[Fragment]:
@@ -148,7 +155,7 @@ class Renderer:
             and known[3] is bound
         ):
             return known[4]
-        shape = {**_instance(fleet, instance, values, image), "ImageId": self._image_id(image)}
+        shape = {**self._alike, **_instance(fleet, instance, values, image), "ImageId": self._image_id(image)}
         fragment = self._encoder.encode_fragment("Instance", shape)
         if len(self._fragments) >= _MOST_FRAGMENTS:
             del self._fragments[next(iter(self._fragments))]
@@ -166,7 +173,41 @@ def reservation(order: Order, instances: Sequence[Fragment]) -> shapes.Reservati
     }
 
 
+# What is the same of every machine.
+_ALIKE: Mapping[str, object] = {
+    "Hypervisor": HYPERVISOR,
+    "VirtualizationType": VIRTUALIZATION,
+    "RootDeviceName": ROOT_DEVICE,
+    "RootDeviceType": ROOT_DEVICE_TYPE,
+    "EbsOptimized": False,
+    "PublicDnsName": "",
+    "ProductCodes": [],
+    "EnaSupport": True,
+    "BootMode": BOOT_MODE,
+    "CurrentInstanceBootMode": BOOT_MODE,
+    "UsageOperation": USAGE_OPERATION,
+}
+_ALIKE_STRUCTURES: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "HibernationOptions": ("HibernationOptions", {"Configured": False}),
+    "EnclaveOptions": ("EnclaveOptions", {"Enabled": False}),
+    "MaintenanceOptions": ("InstanceMaintenanceOptions", {"AutoRecovery": "disabled"}),
+    "CapacityReservationSpecification": (
+        "CapacityReservationSpecificationResponse",
+        {"CapacityReservationPreference": "none"},
+    ),
+    "PrivateDnsNameOptions": (
+        "PrivateDnsNameOptionsResponse",
+        {
+            "HostnameType": "ip-name",
+            "EnableResourceNameDnsARecord": False,
+            "EnableResourceNameDnsAAAARecord": False,
+        },
+    ),
+}
+
+
 def _instance(fleet: Fleet, instance: Instance, values: Mapping[str, str], image: Image) -> shapes.Instance:
+    """Return what is a machine's own; see `_ALIKE` for the rest."""
     product, order = fleet.product(instance.product_id), fleet.order(instance.order_id)
     shape: shapes.Instance = {
         "InstanceId": ids.instance_id(instance.id),
@@ -178,41 +219,23 @@ def _instance(fleet: Fleet, instance: Instance, values: Mapping[str, str], image
         "Placement": {"AvailabilityZone": fleet.zone(instance.zone_id).name, "GroupName": "", "Tenancy": TENANCY},
         "Monitoring": {"State": monitoring(instance)},
         "Architecture": image.architecture,
-        "Hypervisor": HYPERVISOR,
-        "VirtualizationType": VIRTUALIZATION,
-        "RootDeviceName": ROOT_DEVICE,
-        "RootDeviceType": ROOT_DEVICE_TYPE,
         "PlatformDetails": platform_details(image),
-        "EbsOptimized": False,
         "CpuOptions": {"CoreCount": product.vcpus, "ThreadsPerCore": 1},
         "ClientToken": order.client_token,
         "PrivateDnsName": private_dns_name(instance),
-        "PublicDnsName": "",
-        "ProductCodes": [],
-        "SecurityGroups": groups(fleet, instance),
+        "SecurityGroups": [],
         "SourceDestCheck": instance.options.is_source_checked,
         "MetadataOptions": metadata_options(instance.options.metadata),
-        "EnaSupport": True,
-        "BootMode": BOOT_MODE,
-        "CurrentInstanceBootMode": BOOT_MODE,
-        "HibernationOptions": {"Configured": False},
-        "EnclaveOptions": {"Enabled": False},
-        "MaintenanceOptions": {"AutoRecovery": "disabled"},
-        "CapacityReservationSpecification": {"CapacityReservationPreference": "none"},
-        "PrivateDnsNameOptions": {
-            "HostnameType": "ip-name",
-            "EnableResourceNameDnsARecord": False,
-            "EnableResourceNameDnsAAAARecord": False,
-        },
-        "UsageOperation": USAGE_OPERATION,
         "UsageOperationUpdateTime": instance.launched_at,
         "BlockDeviceMappings": [],
         "NetworkInterfaces": [],
     }
     if not instance.is_gone:
+        interface = _interface(fleet, instance)
         shape["BlockDeviceMappings"] = disks(instance)
-        shape["NetworkInterfaces"] = [_interface(fleet, instance)]
-        shape["VpcId"], shape["SubnetId"] = place_ids(fleet, instance)
+        shape["NetworkInterfaces"] = [interface]
+        shape["SecurityGroups"] = interface["Groups"]
+        shape["VpcId"], shape["SubnetId"] = interface["VpcId"], interface["SubnetId"]
     if values:
         shape["Tags"] = tags(values)
     if order.key_name:
@@ -231,7 +254,12 @@ def _instance(fleet: Fleet, instance: Instance, values: Mapping[str, str], image
 def place_ids(fleet: Fleet, instance: Instance) -> tuple[str, str]:
     """Return the ids of the network and the subnet that a machine is in."""
     subnet = fleet.subnet_in(instance.zone_id)
-    return ids.spell(ResourceKind.NETWORK, subnet.network_id), ids.spell(ResourceKind.SUBNET, subnet.id)
+    return _place_ids(subnet.network_id, subnet.id)
+
+
+@lru_cache(maxsize=4096)  # many machines are in few subnets
+def _place_ids(network: int, subnet: int) -> tuple[str, str]:
+    return ids.spell(ResourceKind.NETWORK, network), ids.spell(ResourceKind.SUBNET, subnet)
 
 
 def monitoring(instance: Instance) -> str:
@@ -239,6 +267,7 @@ def monitoring(instance: Instance) -> str:
     return "enabled" if instance.options.is_monitored else "disabled"
 
 
+@lru_cache(maxsize=256)  # there are few ways to have it
 def metadata_options(metadata: MetadataService) -> shapes.InstanceMetadataOptionsResponse:
     """Return how a machine may ask about itself. Changes apply at once, so that none is ever pending."""
     return {

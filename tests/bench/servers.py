@@ -26,6 +26,9 @@ _CONFIG = f"""
 [server]
 listen = "HOST"
 data_dir = "data"
+[limits]
+machines = 64000
+
 [compute]
 driver = "simulated"
 ssh_ports = "1024-65535"

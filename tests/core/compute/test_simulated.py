@@ -279,7 +279,7 @@ async def test_a_machine_that_is_rebuilt_while_it_runs_is_down_in_no_row(opened,
     await driver.ensure(a_launch_spec(ONE))
     await driver.start(ONE)
     written = []
-    driver._file.put = lambda machine: written.append(machine.power)
+    driver._file.put = lambda machine, _: written.append(machine.power)
     await driver.rebuild(replace(CHANGED, generation=1))
     assert written == [Power.STARTING]
 
