@@ -1,6 +1,6 @@
 """Places a booking: chooses the zone, takes the capacity, and writes the order with its pending machines."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -24,7 +24,7 @@ from core.errors import (
 )
 from core.holding import bind, hold
 from core.ids import AccountId, ImageId, InstanceId, NetworkId, OrderId, SecurityGroupId, ZoneId
-from core.instances import Instance
+from core.instances import Instance, Options
 from core.keypairs import KeyPair
 from core.kinds import OF_A_MACHINE
 from core.limits import Limits
@@ -142,6 +142,21 @@ def _placed_before(state: State, caller: Caller, booking: Booking) -> Placed | N
     if order.request_digest != booking.digest():
         raise TokenReused
     return Placed(order, tuple(state.machines_of[order_id].values()), is_new=False)
+
+
+def free_port(ports: PortRange, turn: int, taken: Container[int]) -> int:
+    """Return the first port that is not taken, going round the range from `turn` on.
+
+    Machines begin at their own numbers, so that a port is not soon another machine's.
+
+    Raises:
+        InsufficientCapacity: all are taken.
+    """
+    size = len(ports)
+    for step in range(turn - ports.first, turn - ports.first + size):
+        if (port := ports.first + step % size) not in taken:
+            return port
+    raise InsufficientCapacity("ssh ports", 1, 0)
 
 
 def image_for(state: State, image_id: ImageId, product: Product) -> Image:
@@ -297,12 +312,12 @@ def _machines(
             image_id=order.image_id,
             launch_index=launch_index,
             hourly_price=order.hourly_price,
-            ssh_port=_free_port(tx.state, instance_id, ports),
+            ssh_port=free_port(ports, ports.first + instance_id, tx.state.ssh_ports),
             shutdown_behaviour=booking.shutdown_behaviour,
             launched_at=order.created_at,
             private_address=_free_address(tx.state, instance_id, order.zone_id, booking.private_address),
             group_ids=group_ids,
-            options=booking.options,
+            options=_options_of(tx.state.products[order.product_id], booking.options),
             term_hours=booking.term_hours,
             has_password=booking.wants_password,
         )
@@ -311,16 +326,11 @@ def _machines(
     return machines
 
 
-def _free_port(state: State, instance_id: InstanceId, ports: PortRange) -> int:
-    """Return a port nobody has, going round the range, so that a port is not soon another machine's.
-
-    There must be one (see `_reachable`).
-    """
-    size = len(ports)
-    offset = instance_id % size
-    while ports.first + offset in state.ssh_ports:
-        offset = (offset + 1) % size
-    return ports.first + offset
+def _options_of(product: Product, options: Options) -> Options:
+    """Return the options that were booked, as far as the product has them."""
+    if product.has_metadata or not options.metadata.is_enabled:
+        return options
+    return replace(options, metadata=replace(options.metadata, is_enabled=False))
 
 
 def _free_address(state: State, instance_id: InstanceId, zone_id: ZoneId, wanted: str) -> str:

@@ -75,7 +75,8 @@ class Product:
     """A kind of machine that can be rented.
 
     `hourly_price` is per machine. `attributes` are ZeroSix's words (cpu, gpu, network-speed, ram); `geo` follows from
-    the zones. `capacity` is how many machines of this product each zone holds.
+    the zones. `capacity` is how many machines of this product each zone holds. Unless it `has_metadata`, its machines
+    cannot ask about themselves.
     """
 
     id: ProductId
@@ -95,6 +96,7 @@ class Product:
     image_id: ImageId
     capacity: Mapping[ZoneId, int]
     is_retired: bool = False
+    has_metadata: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ class ProductEntry:
     architecture: str
     image: str
     capacity: Mapping[str, int]
+    has_metadata: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,14 @@ class UnfitImage(CoreError):
         self.image = image
 
 
+class NoMetadataService(CoreError):
+    """Machines of the product cannot ask about themselves, which was to be switched on for one."""
+
+    def __init__(self, product: str) -> None:
+        super().__init__(f"Machines of the product {product} have no metadata service.")
+        self.product = product
+
+
 class InsufficientCapacity(CoreError):
     """Fewer machines are free than were asked for."""
 

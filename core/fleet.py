@@ -1,6 +1,7 @@
 """What one account can see of the state: the catalogue, and its own orders, machines, key pairs and tags."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from core.addresses import Address
@@ -35,6 +36,18 @@ _UNKNOWN: Mapping[ResourceKind, Callable[[int], CoreError]] = {
     ResourceKind.IMAGE: lambda number: UnknownImage(str(number)),
     ResourceKind.KEY_PAIR: lambda number: UnknownKeyPairs([str(number)], by_id=True),
 }
+
+
+SSH_PORT = 22
+
+
+@dataclass(frozen=True, slots=True)
+class WayIn:
+    """How to log in to a machine over ssh. An empty host stands for the one that all machines are reached by."""
+
+    user: str
+    host: str
+    port: int
 
 
 class Fleet:
@@ -206,6 +219,13 @@ class Fleet:
         if address is None or address.account_id != self.account_id or address.zone_id not in self._zones:
             raise UnknownResource(ResourceKind.ADDRESS, address_id)
         return address
+
+    def way_in(self, instance: Instance) -> WayIn:
+        """Return how its renter logs in to a machine: by the first address bound to it, else by a port of its host."""
+        user, bound = self.image(instance.image_id).default_user, self.bound_to(instance.id)
+        if bound:
+            return WayIn(user, bound[0].address, SSH_PORT)
+        return WayIn(user, instance.public_address, instance.ssh_port)
 
     def bound_to(self, instance_id: InstanceId) -> tuple[Address, ...]:
         """Return the addresses bound to a machine, the first bound first; the same object while they stay so."""

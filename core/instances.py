@@ -309,6 +309,11 @@ def with_news(instance: Instance) -> Instance:
     return changed(instance, version=instance.version + 1)
 
 
+def after_moving_port(instance: Instance, ssh_port: int) -> Instance:
+    """Return the instance once it is to be reached by ssh through another port."""
+    return with_news(changed(instance, ssh_port=ssh_port))
+
+
 def after_reinstall(instance: Instance, image_id: ImageId) -> Instance:
     """Return the instance once its renter asked for a new disk with this image; all that was on the old one is lost.
 
@@ -367,20 +372,37 @@ def after_failure(instance: Instance, now: datetime, cause: Cause, detail: str) 
     return _stopped(instance, now, cause, detail) if is_to_come_up else instance
 
 
+def after_failed_rebuild(instance: Instance, power: Power, now: datetime, cause: Cause, detail: str) -> Instance:
+    """Return the instance once giving it a new disk was given up, its machine being seen at `power`.
+
+    One that ran and was left down stays stopped: it has not shut itself down, whatever that would mean for it.
+    """
+    if instance.wanted is not Wanted.RUNNING or instance.observed is not Power.RUNNING or power not in _DOWN:
+        return instance
+    return absorb(_stopped(instance, now, cause, detail), power, now)
+
+
 def after_rebooting(instance: Instance) -> Instance:
     """Return the instance once the reboot that was asked for is done, or given up."""
     return changed(instance, needs_reboot=False) if instance.needs_reboot else instance
 
 
 def absorb(
-    instance: Instance, power: Power, now: datetime, *, private_address: str = "", public_address: str = ""
+    instance: Instance,
+    power: Power,
+    now: datetime,
+    *,
+    private_address: str = "",
+    public_address: str = "",
+    detail: str = "",
 ) -> Instance:
     """Return the instance once a driver has seen its machine at `power`; the same object if that is no news.
 
     A machine that was up and goes down without being asked has shut itself down or crashed: the wanted side follows, by
     its shutdown behaviour. One that crashes before it was up for the first time has failed to launch. One that has
     vanished has ended. One that is being reinstalled goes on running, to its renter. A machine keeps its private
-    address; one that is down loses its public one. `Power.UNKNOWN` tells nothing and changes nothing.
+    address; one that is down loses its public one. `Power.UNKNOWN` tells nothing and changes nothing. `detail` is a
+    sentence on why it crashed, where that is known.
     """
     if instance.is_gone or power is Power.UNKNOWN:
         return instance
@@ -396,7 +418,7 @@ def absorb(
     )
     if seen == instance:
         return instance
-    return _followed(instance, seen, now) if seen.wanted is Wanted.RUNNING else seen
+    return _followed(instance, seen, now, detail) if seen.wanted is Wanted.RUNNING else seen
 
 
 def _told(options: Options) -> tuple[object, ...]:
@@ -427,14 +449,14 @@ def _vanished(instance: Instance, now: datetime) -> Instance:
     return changed(instance, observed=Power.ABSENT, terminated_at=now, private_address="", public_address="")
 
 
-def _followed(before: Instance, seen: Instance, now: datetime) -> Instance:
+def _followed(before: Instance, seen: Instance, now: datetime, detail: str) -> Instance:
     """Return the instance that is wanted running, with the wanted side where the machine has gone by itself."""
     if seen.observed is Power.CRASHED and before.is_launching:
-        return after_failure(seen, now, Cause.LAUNCH_FAILED, "The machine crashed while it was starting.")
+        return after_failure(seen, now, Cause.LAUNCH_FAILED, detail or "The machine crashed while it was starting.")
     if before.observed not in _UP or seen.observed not in _GOING_DOWN:
         return seen
     if seen.observed is Power.CRASHED:
-        return _stopped(seen, now, Cause.CRASH, "The machine stopped without shutting down.")
+        return _stopped(seen, now, Cause.CRASH, detail or "The machine stopped without shutting down.")
     if seen.shutdown_behaviour is ShutdownBehaviour.TERMINATE:
         return _ended(seen, now, Cause.GUEST, "")
     return _stopped(seen, now, Cause.GUEST, "")

@@ -1,5 +1,6 @@
 """The two seams: where rows are kept, and where machines are made. Front-ends see neither; `core.service` sees both."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -170,7 +171,8 @@ class DriverCode(StrEnum):
     """Why a driver could not do as asked."""
 
     CONFLICT = "conflict"  # the name is owned by something else
-    CAPACITY = "capacity"  # no room, no port, no memory
+    CAPACITY = "capacity"  # no room, no memory, no disk space
+    PORT = "port"  # the ssh port is somebody else's on this host: with another one it may do
     IMAGE = "image"
     INVALID = "invalid"  # asking again is useless
     UNSUPPORTED = "unsupported"
@@ -225,6 +227,8 @@ class LaunchSpec:
     groups: tuple[SecurityGroup, ...] = ()
     is_source_checked: bool = True
     metadata: MetadataService = STANDARD_METADATA
+    architecture: str = "x86_64"
+    gpus: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,12 +270,20 @@ class SampleStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a driver sees of one machine. Empty addresses mean that it has none yet."""
+    """What a driver sees of one machine. Empty addresses mean that it has none yet.
+
+    `detail` is a sentence for the renter on why it crashed, where the driver can tell.
+    """
 
     id: InstanceId
     power: Power
     private_address: str = ""
     public_address: str = ""
+    detail: str = ""
+
+
+MetadataDoor = Callable[[InstanceId], asyncio.BaseProtocol]
+"""Makes what talks with a machine that calls 169.254.169.254, port 80: the address to ask about itself."""
 
 
 class ComputeDriver(Protocol):
@@ -290,8 +302,12 @@ class ComputeDriver(Protocol):
         """A sentence that the operator must know about this driver, or nothing."""
         ...
 
-    async def open(self) -> None:
-        """Connect and adopt the machines that live. A host that is down is no reason to fail."""
+    async def open(self, metadata: MetadataDoor | None = None) -> None:
+        """Connect and adopt the machines that live. A host that is down is no reason to fail.
+
+        Each call of a machine to its metadata address is led to `metadata`, by which nobody can ask about another
+        machine; without it, or where the spec's `metadata` is not enabled, nobody answers there.
+        """
         ...
 
     async def close(self) -> None:
@@ -319,7 +335,12 @@ class ComputeDriver(Protocol):
         ...
 
     async def start(self, instance_id: InstanceId) -> Observation:
-        """Start the machine; return once it is accepted, not booted. Starting what runs changes nothing."""
+        """Start the machine; return once it is accepted, not booted. Starting what runs changes nothing.
+
+        Raises:
+            DriverError: CAPACITY, PORT, IMAGE, UNAVAILABLE or TIMEOUT; it is then as it was. After PORT, `update` tells
+                the driver another one.
+        """
         ...
 
     async def stop(self, instance_id: InstanceId, *, force: bool) -> Observation:
@@ -363,6 +384,14 @@ class ComputeDriver(Protocol):
 
         Raises:
             DriverError: UNAVAILABLE or TIMEOUT.
+        """
+        ...
+
+    async def screenshot(self, instance_id: InstanceId) -> bytes:
+        """Return what the machine's screen shows, a PNG; nothing if it is not up.
+
+        Raises:
+            DriverError: UNSUPPORTED for machines without a screen; UNAVAILABLE or TIMEOUT.
         """
         ...
 

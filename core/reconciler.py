@@ -11,16 +11,28 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 
 import structlog
 
+from core.booking import PortRange, free_port
 from core.clock import Clock
 from core.disks import KeptDisk
-from core.errors import StoreUnavailable
+from core.errors import InsufficientCapacity, StoreUnavailable
 from core.holding import let_go
 from core.ids import InstanceId, OrderId
-from core.instances import Cause, Instance, Power, Wanted, absorb, after_failure, after_rebooting, after_work
+from core.instances import (
+    Cause,
+    Instance,
+    Power,
+    Wanted,
+    absorb,
+    after_failed_rebuild,
+    after_failure,
+    after_moving_port,
+    after_rebooting,
+    after_work,
+)
 from core.journal import log_change
 from core.networks import hardware_address
 from core.ports import (
@@ -40,8 +52,18 @@ Move = Callable[[Instance, datetime], Instance]
 BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """How long to wait after each failure in a row; after the last, always as long as that."""
 
+MOST_PORTS_IN_A_ROW = 16
+"""How many ports of a machine may turn out to be somebody else's before it is given up."""
+
 _YIELD_EVERY = 500
 """How many rows a sweep looks at before it lets others run: less than a millisecond's worth."""
+
+
+class OrphanPolicy(StrEnum):
+    """What becomes of a machine of the driver that no row knows of."""
+
+    REPORT = "report"  # it is left alone
+    REMOVE = "remove"  # once two sweeps in a row have seen it
 
 
 class Step(Enum):
@@ -70,12 +92,18 @@ _STEPS_TO_FORCE: Mapping[tuple[Wanted, Power], Step] = {(Wanted.STOPPED, Power.S
 # What can be changed of a machine is changed before it goes anywhere else.
 _STANDING = frozenset({Power.STOPPED, Power.CRASHED, Power.RUNNING})
 
+_FATES: Mapping[OrphanPolicy, str] = {
+    OrphanPolicy.REPORT: "it is left alone",
+    OrphanPolicy.REMOVE: "it is removed if the next sweep sees it too",
+}
+
 _WITHOUT_DISK = frozenset({None, Power.CREATING, Power.ABSENT})
 
 _STARTING_UP = frozenset({Step.MAKE, Step.START})
 _CHANGING = frozenset({Step.UPDATE, Step.REBUILD})
 _TAKING_OVER = _CHANGING | {Step.MAKE}
 _NEVER_GIVEN_UP = frozenset({Step.STOP, Step.DESTROY})
+_NEEDING_PORT = _STARTING_UP | _CHANGING
 # A launch does not wait for room: a quick, clear answer is worth more to its renter than a place in a queue.
 _PASSING_TROUBLE = frozenset({DriverCode.UNAVAILABLE, DriverCode.TIMEOUT})
 
@@ -96,7 +124,7 @@ class Reconciler:
     """The loop between rows and machines. `run` is the loop; everything else may be called before it runs.
 
     `has_swept` tells whether the sweep that `run` begins with is done. `orphans` counts the driver's machines that have
-    no row, as of the last sweep.
+    no row, as of the last sweep. A machine whose ssh port is a stranger's on its host gets another one of `ports`.
     """
 
     def __init__(
@@ -104,14 +132,16 @@ class Reconciler:
         store: Store,
         driver: ComputeDriver,
         clock: Clock,
+        ports: PortRange,
         *,
         sweep_seconds: float = 30.0,
         workers: int = 16,
         launch_timeout_seconds: float = 600.0,
         retention: timedelta = timedelta(hours=24),
         backoff_seconds: Sequence[float] = BACKOFF_SECONDS,
+        orphan_policy: OrphanPolicy = OrphanPolicy.REPORT,
     ) -> None:
-        self._store, self._driver, self._clock = store, driver, clock
+        self._store, self._driver, self._clock, self._ports = store, driver, clock, ports
         self._sweep_seconds, self._workers, self._retention = sweep_seconds, workers, retention
         self._launch_timeout_seconds, self._backoff_seconds = launch_timeout_seconds, backoff_seconds
         self._take: Mapping[Step, Callable[[Instance], Awaitable[Observation]]] = {
@@ -131,7 +161,10 @@ class Reconciler:
         self._failures: Counter[InstanceId] = Counter()  # in a row
         self._woken_at: dict[InstanceId, float] = {}  # what no round has dealt with yet, oldest first
         self._tried_since: dict[InstanceId, float] = {}  # what is being brought up
+        self._strange_ports: dict[InstanceId, set[int]] = {}  # that were tried in a row
+        self._orphan_policy = orphan_policy
         self._orphans: set[InstanceId] = set()
+        self._doomed: set[InstanceId] = set()  # the orphans that are to be removed
         self.has_swept = False
         self._log = structlog.get_logger("reconciler")
 
@@ -174,7 +207,7 @@ class Reconciler:
 
     @property
     def orphans(self) -> int:
-        """How many machines of the driver had no row when it was last swept. They are left alone."""
+        """How many machines of the driver had no row when it was last swept."""
         return len(self._orphans)
 
     async def settle(self) -> None:
@@ -256,17 +289,21 @@ class Reconciler:
 
     def _note_orphans(self, ids: set[InstanceId]) -> None:
         for instance_id in ids - self._orphans:
-            self._log.warning("a machine has no row; it is left alone", instance_id=instance_id)
+            self._log.warning("a machine has no row; %s", _FATES[self._orphan_policy], instance_id=instance_id)
+        self._doomed = ids & self._orphans if self._orphan_policy is OrphanPolicy.REMOVE else set()
         self._orphans = ids
+        self.wake(self._doomed)
 
     # --- one round
 
     async def _round(self, instance_id: InstanceId) -> None:
         state = await self._store.view()
         row = state.instances.get(instance_id)
+        disk = state.kept_disks.get(instance_id)
         if row is None or row.is_gone:
-            await self._clear_away(state.kept_disks.get(instance_id))
+            await self._clear_away(disk)
         if row is None:
+            await self._remove_orphan(instance_id, keeps_disk=disk is not None and not disk.is_unwanted)
             return
         seen = await self._driver.observe(instance_id)
         if seen.power is Power.UNKNOWN:
@@ -296,6 +333,10 @@ class Reconciler:
         except DriverError as error:
             if step in _NEVER_GIVEN_UP or (error.code in _PASSING_TROUBLE and not is_late):
                 raise
+            if error.code is DriverCode.PORT and step in _NEEDING_PORT:
+                if await self._has_moved_port(row):
+                    return _leave
+                error = _no_port(error)
             self._log.warning(
                 "gave up: %s",
                 error,
@@ -304,8 +345,33 @@ class Reconciler:
                 detail=error.detail or None,
                 instance_id=row.id,
             )
-            return _given_up(step, row, error)
+            left = await self._driver.observe(row.id) if step is Step.REBUILD else None
+            return _given_up(step, row, error, left)
         return _taken(step, row, seen)
+
+    async def _has_moved_port(self, row: Instance) -> bool:
+        """Whether the machine, whose ssh port is a stranger's, has another one now."""
+        strange = self._strange_ports.setdefault(row.id, set())
+        strange.add(row.ssh_port)
+        if len(strange) >= MOST_PORTS_IN_A_ROW:
+            return False
+
+        def work(tx: Transaction) -> int | None:
+            before = tx.state.instances.get(row.id)
+            if before is None or before.has_ended or before.ssh_port != row.ssh_port:
+                return None  # it needs none, or has got one
+            port = free_port(self._ports, row.ssh_port + 1, tx.state.ssh_ports | strange)
+            tx.put(after_moving_port(before, port))
+            return port
+
+        try:
+            port = await self._store.transact(work)
+        except InsufficientCapacity:
+            return False
+        if port is not None:
+            text = "ssh port %d is taken on the host by something else; the machine gets %d"
+            self._log.warning(text, row.ssh_port, port, instance_id=row.id)
+        return True
 
     async def _make(self, row: Instance) -> Observation:
         seen = await self._driver.ensure(await self._launch_spec(row))
@@ -324,6 +390,14 @@ class Reconciler:
         # A machine that came back after its end goes without the disk that was kept of it.
         has_kept = row.is_gone and row.id in (await self._store.view()).kept_disks
         return await self._driver.destroy(row.id, keeps_disk=has_kept or keeps_disk(row))
+
+    async def _remove_orphan(self, instance_id: InstanceId, *, keeps_disk: bool) -> None:
+        """Remove a machine that has no row, if that is to be done; a disk that was kept of it stays."""
+        if instance_id not in self._doomed:
+            return
+        await self._driver.destroy(instance_id, keeps_disk=keeps_disk)
+        self._doomed.discard(instance_id)
+        self._log.warning("a machine without a row was removed", instance_id=instance_id)
 
     async def _clear_away(self, disk: KeptDisk | None) -> None:
         """Remove a disk that was kept and is no longer wanted."""
@@ -369,6 +443,8 @@ class Reconciler:
             groups=tuple(state.security_groups[each] for each in row.group_ids if each in state.security_groups),
             is_source_checked=row.options.is_source_checked,
             metadata=row.options.metadata,
+            architecture=product.architecture,
+            gpus=product.gpu.count if product.gpu else 0,
         )
 
     async def _record(self, acted_on: Instance, move: Move) -> None:
@@ -393,6 +469,7 @@ class Reconciler:
         log_change(self._log, before, after)
         if after.is_at_rest:
             self._tried_since.pop(after.id, None)
+            self._strange_ports.pop(after.id, None)
         if _asks(after) != _asks(acted_on):
             self.wake((after.id,))
 
@@ -420,9 +497,26 @@ def _asks(row: Instance) -> tuple[object, ...]:
     return row.wanted, row.is_forced, row.needs_reboot, row.version, row.applied, row.generation, row.built
 
 
+def _no_port(error: DriverError) -> DriverError:
+    return DriverError(
+        DriverCode.CAPACITY, "No ssh port was found that is free on the host.", detail=error.detail or str(error)
+    )
+
+
+def _leave(row: Instance, _: datetime) -> Instance:
+    return row
+
+
 def _absorbing(seen: Observation) -> Move:
     def move(row: Instance, now: datetime) -> Instance:
-        return absorb(row, seen.power, now, private_address=seen.private_address, public_address=seen.public_address)
+        return absorb(
+            row,
+            seen.power,
+            now,
+            private_address=seen.private_address,
+            public_address=seen.public_address,
+            detail=seen.detail,
+        )
 
     return move
 
@@ -441,13 +535,16 @@ def _taken(step: Step, acted_on: Instance, seen: Observation) -> Move:
     return move
 
 
-def _given_up(step: Step, acted_on: Instance, error: DriverError) -> Move:
+def _given_up(step: Step, acted_on: Instance, error: DriverError, left: Observation | None) -> Move:
+    """Return what it means for the row; `left` is how a refused rebuilding has left the machine."""
+    cause = Cause.NO_CAPACITY if error.code is DriverCode.CAPACITY else Cause.LAUNCH_FAILED
+
     def move(row: Instance, now: datetime) -> Instance:
         if step is Step.REBOOT:
             return after_rebooting(row)
         if step in _CHANGING:  # the operator has been told; trying for ever would help nobody
-            return after_work(row, acted_on.version, acted_on.generation)
-        cause = Cause.NO_CAPACITY if error.code is DriverCode.CAPACITY else Cause.LAUNCH_FAILED
+            row = after_work(row, acted_on.version, acted_on.generation)
+            return row if left is None else after_failed_rebuild(row, left.power, now, cause, str(error))
         return after_failure(row, now, cause, str(error))
 
     return move

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -9,9 +10,9 @@ import structlog
 
 from core.clock import Clock
 from core.errors import StoreUnavailable
-from core.ids import InstanceId
+from core.ids import InstanceId, ProductId
 from core.ports import ComputeDriver, DriverError, Sample, SampleStore, Store
-from core.usage import Span, Usage
+from core.usage import Span, Total, Usage
 
 _YIELD_EVERY = 500
 
@@ -57,7 +58,10 @@ class NoSamples:
 
 
 class Sampler:
-    """Takes samples every so many seconds. What goes wrong is logged once, and again when it is well again."""
+    """Takes samples every so many seconds. What goes wrong is logged once, and again when it is well again.
+
+    `totals` is what the machines of each product used together in the last round; empty while the driver is silent.
+    """
 
     def __init__(
         self, store: Store, driver: ComputeDriver, samples: SampleStore, clock: Clock, *, every_seconds: float
@@ -66,6 +70,7 @@ class Sampler:
         self._every_seconds = every_seconds
         self._last: Mapping[InstanceId, Sample] = {}
         self._last_at = 0.0
+        self.totals: Mapping[ProductId, Total] = {}
         self._trouble = ""
         self._log = structlog.get_logger("sampler")
 
@@ -87,26 +92,30 @@ class Sampler:
             living = await self._living()
             await self._samples.keep(await self._usages(before, living, seconds), seconds, living)
         except DriverError as error:
+            self.totals = {}
             self._note(f"driver: {error}")
         except StoreUnavailable as error:
             self._note(f"samples cannot be kept: {error.__cause__ or error}")
         else:
             self._note("")
 
-    async def _living(self) -> Collection[InstanceId]:
+    async def _living(self) -> Mapping[InstanceId, ProductId]:
         machines = list((await self._store.view()).instances.values())
-        return {machine.id for machine in machines if not machine.is_gone}
+        return {machine.id: machine.product_id for machine in machines if not machine.is_gone}
 
     async def _usages(
-        self, before: Mapping[InstanceId, Sample], living: Collection[InstanceId], seconds: float
+        self, before: Mapping[InstanceId, Sample], living: Mapping[InstanceId, ProductId], seconds: float
     ) -> Sequence[Usage]:
         began_at = self._clock.now() - timedelta(seconds=seconds if before else 0)
-        usages = []
+        usages, totals = [], defaultdict[ProductId, Total](Total)
         for number, (instance_id, sample) in enumerate(self._last.items()):
             if instance_id in before and instance_id in living:
-                usages.append(usage_between(before[instance_id], sample, seconds, began_at))
+                usage = usage_between(before[instance_id], sample, seconds, began_at)
+                usages.append(usage)
+                totals[living[instance_id]].add(usage)
             if number % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)
+        self.totals = totals
         return usages
 
     def _note(self, trouble: str) -> None:

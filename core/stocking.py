@@ -132,4 +132,5 @@ def _product(
         architecture=entry.architecture,
         image_id=images[entry.image].id,
         capacity=capacity,
+        has_metadata=entry.has_metadata,
     )

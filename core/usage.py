@@ -55,3 +55,26 @@ class Usage:
     disk_written_bytes: float | None = None
     received_bytes: float | None = None
     sent_bytes: float | None = None
+
+
+@dataclass(slots=True)
+class Total:
+    """What some machines used together, in the units of `Usage`. What cannot be told of one counts as nothing."""
+
+    machines: int = 0
+    cpus: float = 0.0
+    memory_mib: float = 0.0
+    disk_read_bytes: float = 0.0
+    disk_written_bytes: float = 0.0
+    received_bytes: float = 0.0
+    sent_bytes: float = 0.0
+
+    def add(self, usage: Usage) -> None:
+        """Count one machine more."""
+        self.machines += 1
+        self.cpus += usage.cpus or 0.0
+        self.memory_mib += usage.memory_mib or 0.0
+        self.disk_read_bytes += usage.disk_read_bytes or 0.0
+        self.disk_written_bytes += usage.disk_written_bytes or 0.0
+        self.received_bytes += usage.received_bytes or 0.0
+        self.sent_bytes += usage.sent_bytes or 0.0

@@ -129,6 +129,11 @@ async def nothing_said(_: InstanceId) -> bytes:
     return b""
 
 
+async def something_shown(_: InstanceId) -> bytes:
+    """Show of every machine the beginning of a picture."""
+    return b"\x89PNG\r\n\x1a\n"
+
+
 @asynccontextmanager
 async def open_house(folder: Path, clock: ManualClock | None = None) -> AsyncIterator[House]:
     """Open the house in a folder, and close it again. What was there before is found again."""
@@ -137,7 +142,7 @@ async def open_house(folder: Path, clock: ManualClock | None = None) -> AsyncIte
     try:
         woken: list[InstanceId] = []
         house = booking.House(PortRange(20_000, 39_999), Limits())
-        core = Core(store, vault, clock, house, wake=woken.extend, console=nothing_said)
+        core = Core(store, vault, clock, house, wake=woken.extend, console=nothing_said, screen=something_shown)
         administration = Administration(store, clock)
         await administration.set_catalogue(CATALOGUE)
         if not await administration.keys():

@@ -12,6 +12,7 @@ from core.administration import Administration
 from core.booking import House, PortRange
 from core.catalogue import Catalogue, ImageEntry, ProductEntry, RegionEntry, ZoneEntry
 from core.compute.simulated import SimulatedDriver, SimulatedSettings
+from core.compute.site import Site
 from core.ids import InstanceId, OrderId
 from core.instances import Instance
 from core.limits import Limits
@@ -31,6 +32,7 @@ DATABASE = "onefleet.db"
 IMAGE = ImageEntry("debian-12", "Debian 12", "", "x86_64", "linux", "renter")
 OTHER_IMAGE = ImageEntry("ubuntu-24", "Ubuntu 24", "", "x86_64", "linux", "ubuntu")
 ROOM = 20_000
+PORTS = PortRange(20_000, 60_000)
 
 
 def a_catalogue() -> Catalogue:
@@ -142,17 +144,18 @@ async def open_yard(
     driver: SimulatedDriver | None = None,
     is_running: bool = True,
     limits: Limits = Limits(),  # noqa: B008  it is frozen
+    ports: PortRange = PORTS,
     **options: object,
 ) -> AsyncIterator[Yard]:
     """Open everything in the data directory, and close it again; the reconciler works meanwhile, unless told not to."""
-    clock, driver = clock or ManualClock(), driver or SimulatedDriver(settings, data_dir)
+    clock, driver = clock or ManualClock(), driver or SimulatedDriver(settings, Site(data_dir))
     vault = Vault(bytes(KEY_BYTES))
     await driver.open()
     store = await open_sqlite(data_dir / DATABASE, vault, clock)
     await store.material(OrderId(0))  # a first read later would miss the file while it is `unwritable`
-    reconciler = Reconciler(store, driver, clock, **options)
-    house = House(PortRange(20_000, 60_000), limits)
-    core = Core(store, vault, clock, house, wake=reconciler.wake, console=driver.console_log)
+    house = House(ports, limits)
+    reconciler = Reconciler(store, driver, clock, ports, **options)
+    core = Core(store, vault, clock, house, wake=reconciler.wake, console=driver.console_log, screen=driver.screenshot)
     caller = await _caller(Administration(store, clock), a_catalogue())
     try:
         async with running(reconciler) if is_running else nullcontext():

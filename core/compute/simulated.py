@@ -13,18 +13,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from math import cos, sin
-from pathlib import Path
 
 import structlog
 
 from core.compute.machine_file import Machine, MachineFile, same
 from core.compute.settings import DURATION, SHARE, check
+from core.compute.site import Site
 from core.ids import InstanceId
 from core.instances import Power
-from core.ports import DriverCode, DriverError, LaunchSpec, Observation, Sample
+from core.ports import DriverCode, DriverError, LaunchSpec, MetadataDoor, Observation, Sample
 from core.securitygroups import spelled
 
 FILE_NAME = "simulated.db"
+NOTICE = "Machines are simulated: they are rows in a file, nothing runs, and nobody can ssh into them."
 VERBS = ("ensure", "start", "stop", "reboot", "update", "rebuild", "destroy")
 
 _WRITE_AGAIN_SECONDS = 1.0
@@ -68,24 +69,23 @@ _RULES = {
 class SimulatedDriver:
     """See `ComputeDriver`. What it adds is for tests and demonstrations: `fail_next` and the misfortunes.
 
-    Machines tell `ssh_host` as their public address, if it is an address.
+    Machines tell the site's `ssh_host` as their public address, if it is an address.
     `chance` returns numbers from 0 to 1, by which launches fail and boots crash.
     """
 
     name = "simulated"
-    notice = "Machines are simulated: they are rows in a file, nothing runs, and nobody can ssh into them."
+    notice = NOTICE
 
     def __init__(
         self,
         settings: SimulatedSettings,
-        data_dir: Path,
-        ssh_host: str = "127.0.0.1",
+        site: Site,
         *,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._settings, self._chance = settings, chance
-        self._file = MachineFile(data_dir / FILE_NAME)
-        self._public_address = ssh_host if _is_address(ssh_host) else ""
+        self._file = MachineFile(site.data_dir / FILE_NAME)
+        self._public_address = site.ssh_host if _is_address(site.ssh_host) else ""
         self._passing = {Power.STARTING: settings.boot_seconds, Power.STOPPING: settings.stop_seconds}
         self._machines: dict[InstanceId, Machine] = {}
         self._disks: dict[InstanceId, Machine] = {}
@@ -98,7 +98,7 @@ class SimulatedDriver:
 
     # --- the port
 
-    async def open(self) -> None:
+    async def open(self, metadata: MetadataDoor | None = None) -> None:  # noqa: ARG002  nobody is there to call
         """See `ComputeDriver.open`. A machine found on its way goes on, its time beginning anew.
 
         Raises:
@@ -203,6 +203,14 @@ class SimulatedDriver:
         """See `ComputeDriver.console_log`. A simulated machine tells there what became of it."""
         with self._answering("console_log"):
             return self._file.console(instance_id).encode() if instance_id in self._machines else b""
+
+    async def screenshot(self, instance_id: InstanceId) -> bytes:  # noqa: ARG002  none of them has one
+        """See `ComputeDriver.screenshot`.
+
+        Raises:
+            DriverError: UNSUPPORTED, always.
+        """
+        raise DriverError(DriverCode.UNSUPPORTED, "Simulated machines have no screen.")
 
     async def samples(self) -> Sequence[Sample]:
         """See `ComputeDriver.samples`. Simulated machines are busier by turns, each in its own rhythm."""
@@ -344,6 +352,7 @@ def _as_told(machine: Machine, spec: LaunchSpec) -> Machine:
         machine,
         hostname=spec.hostname,
         image=spec.image,
+        ssh_port=spec.ssh_port,
         private_address=spec.private_address,
         public_addresses=spec.public_addresses,
         firewall=same(tuple(spelled(rule.traffic) for group in spec.groups for rule in group.rules)),

@@ -33,6 +33,7 @@ from core.sampling import NoSamples
 from core.service.addresses import Addresses
 from core.service.groups import SecurityGroups
 from core.service.machines import Machines
+from core.service.selfview import SelfViews
 from core.service.transactor import Change, Transactor, fleet_of, home_of, moved
 from core.sessions import Session
 from core.tags import Resource, ResourceKind, TagSet, with_tags, without_tags
@@ -70,8 +71,9 @@ class Core:
     """The one way to the fleet.
 
     `wake` is told the ids of machines whose row now asks for something else than what runs; `console` tells what a
-    machine wrote to its console, and `samples` what it used, where that is kept. Verbs about addresses, security groups
-    and single machines are in `addresses`, `groups` and `machines`.
+    machine wrote to its console, `screen` what its screen shows, and `samples` what it used, where that is kept. Verbs
+    about addresses, security groups and single machines are in `addresses`, `groups` and `machines`; what a machine
+    asks about itself is in `selfviews`.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Core:
         *,
         wake: Callable[[Iterable[InstanceId]], None],
         console: Callable[[InstanceId], Awaitable[bytes]],
+        screen: Callable[[InstanceId], Awaitable[bytes]],
         pace: Pace | None = None,
         samples: SampleStore | None = None,
     ) -> None:
@@ -92,7 +95,10 @@ class Core:
         self._transactor = transactor = Transactor(store, clock, wake)
         self.addresses = Addresses(transactor, house.limits)
         self.groups = SecurityGroups(transactor, house.limits)
-        self.machines = Machines(transactor, store, house.limits, console, samples or NoSamples())
+        self.machines = Machines(
+            transactor, store, house.limits, console=console, screen=screen, samples=samples or NoSamples()
+        )
+        self.selfviews = SelfViews(store, clock)
 
     def now(self) -> datetime:
         """Return the present moment, for signatures and answers alike."""

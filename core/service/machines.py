@@ -11,8 +11,10 @@ from core.booking import disks_to_keep, groups_in, require_fit
 from core.errors import (
     DiskInUse,
     DoesNotFit,
+    IncorrectState,
     InsufficientCapacity,
     InvalidRequest,
+    NoMetadataService,
     NotOfferedInZone,
     UnfitImage,
     UnknownImage,
@@ -52,11 +54,13 @@ class Machines:
         transactor: Transactor,
         store: Store,
         limits: Limits,
+        *,
         console: Callable[[InstanceId], Awaitable[bytes]],
+        screen: Callable[[InstanceId], Awaitable[bytes]],
         samples: SampleStore,
     ) -> None:
-        self._transactor, self._store, self._limits, self._console = transactor, store, limits, console
-        self._samples = samples
+        self._transactor, self._store, self._limits = transactor, store, limits
+        self._console, self._screen, self._samples = console, screen, samples
         self._equipping = asyncio.Lock()
 
     # --- setting
@@ -69,10 +73,13 @@ class Machines:
         Raises:
             IncorrectState: it has ended.
             LimitReached: its disk is to be kept, and the account keeps as many as it may.
+            NoMetadataService: it is to have one, and its product has none.
         """
 
         def work(tx: Transaction, machine: Instance) -> Instance:
-            after = after_setting(machine, change(machine.options))
+            after, product = after_setting(machine, change(machine.options)), tx.state.products[machine.product_id]
+            if after.options.metadata.is_enabled and not (machine.options.metadata.is_enabled or product.has_metadata):
+                raise NoMetadataService(product.slug)
             if after.options.keeps_disk and not machine.options.keeps_disk:
                 self._limits.require_room("kept_disks", disks_to_keep(tx.state, machine.account_id))
             return after
@@ -232,6 +239,18 @@ class Machines:
         """
         await self._seen(caller, instance_id)
         return await self._console(instance_id)
+
+    async def screenshot(self, caller: Caller, instance_id: InstanceId) -> bytes:
+        """Return what the machine's screen shows, a PNG; also while it boots.
+
+        Raises:
+            IncorrectState: it is not up.
+            DriverError: its backend has no screens (UNSUPPORTED), or does not answer.
+        """
+        machine = await self._seen(caller, instance_id)
+        if not (picture := await self._screen(instance_id)):
+            raise IncorrectState(machine.id, machine.state, "take a screenshot of")
+        return picture
 
     async def usage(self, caller: Caller, instance_id: InstanceId, span: Span) -> Sequence[Usage]:
         """Return what the machine used over a span that ends now, the oldest point first; empty if nobody looked.

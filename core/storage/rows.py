@@ -187,6 +187,7 @@ def tables(vault: Vault) -> Sequence[Table]:
                 "gpu": _json(lambda fields_: Gpu(**fields_), asdict),
                 "capacity": _json(_read_capacity, _write_capacity),
                 "is_retired": _BOOLEAN,
+                "has_metadata": _BOOLEAN,
             },
         ),
         Table(KeyPair, "key_pairs", {"kind": _enum(KeyKind), "created_at": _MOMENT}),

@@ -73,6 +73,7 @@ def a_core(house, ports=PORTS, limits=Limits()):  # noqa: B008  it is frozen
         House(ports, limits),
         wake=house.woken.extend,
         console=nothing_said,
+        screen=nothing_said,
     )
 
 

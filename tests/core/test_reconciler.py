@@ -7,6 +7,7 @@ import pytest
 
 from core.billing import cost
 from core.compute.simulated import SimulatedDriver, SimulatedSettings
+from core.compute.site import Site
 from core.errors import StoreUnavailable
 from core.ids import InstanceId
 from core.instances import (
@@ -30,7 +31,7 @@ from tests.yard import AT_ONCE, NEVER, open_yard, running
 
 SLOW_STOP = SimulatedSettings(boot_seconds=0, stop_seconds=3600)
 PASSING = [DriverCode.UNAVAILABLE, DriverCode.TIMEOUT]
-FINAL = [code for code in DriverCode if code not in PASSING]
+FINAL = [code for code in DriverCode if code not in (*PASSING, DriverCode.PORT)]
 FOREIGN = InstanceId(999_999)
 
 
@@ -86,7 +87,7 @@ async def test_a_machine_is_made_as_it_was_booked(tmp_path):
             specs.append(spec)
             return await super().ensure(spec)
 
-    async with open_yard(tmp_path, driver=Noting(AT_ONCE, tmp_path)) as yard:
+    async with open_yard(tmp_path, driver=Noting(AT_ONCE, Site(tmp_path))) as yard:
         (id_,) = await yard.launched(
             user_data=b"#!/bin/sh\n",
             wants_own_key=True,
@@ -338,7 +339,7 @@ async def test_a_machine_whose_start_was_given_up_can_be_started_later(yard):
 async def test_a_crash_during_a_later_boot_leaves_the_machine_stopped(tmp_path, boot_seconds):
     draws = iter([1.0, 1.0, 0.0])  # the launch, the first boot, the second
     settings = SimulatedSettings(boot_seconds=boot_seconds, stop_seconds=0, crash_rate=0.5)
-    driver = SimulatedDriver(settings, tmp_path, chance=draws.__next__)
+    driver = SimulatedDriver(settings, Site(tmp_path), chance=draws.__next__)
     async with open_yard(tmp_path, driver=driver) as yard:
         (id_,) = await yard.book()
         state = await yard.state()
@@ -684,7 +685,7 @@ async def test_a_silent_backend_does_not_end_the_sweeps(tmp_path):
             self.looks += 1
             return await super().observe_all()
 
-    async with open_yard(tmp_path, driver=Counting(AT_ONCE, tmp_path), sweep_seconds=0.001) as yard:
+    async with open_yard(tmp_path, driver=Counting(AT_ONCE, Site(tmp_path)), sweep_seconds=0.001) as yard:
         yard.driver.go_silent(True)
         silent_from = yard.driver.looks
         await eventually(lambda: yard.driver.looks > silent_from + 2)
@@ -755,7 +756,7 @@ async def test_a_machine_is_never_in_two_rounds_at_once(tmp_path):
             at_once.discard(instance_id)
             return await super().observe(instance_id)
 
-    async with open_yard(tmp_path, driver=Watchful(AT_ONCE, tmp_path), workers=4) as yard:
+    async with open_yard(tmp_path, driver=Watchful(AT_ONCE, Site(tmp_path)), workers=4) as yard:
         ids = await yard.book(20)
         for _ in range(50):
             yard.reconciler.wake(ids)
@@ -774,7 +775,7 @@ async def test_what_is_asked_for_during_a_round_is_done_after_it(tmp_path):
             await go_on.wait()
             return await super().start(instance_id)
 
-    async with open_yard(tmp_path, driver=Halting(AT_ONCE, tmp_path)) as yard:
+    async with open_yard(tmp_path, driver=Halting(AT_ONCE, Site(tmp_path))) as yard:
         (id_,) = await yard.book()
         await reached.wait()
         await yard.core.terminate(yard.caller, [id_])
@@ -791,7 +792,7 @@ async def test_a_fault_in_one_machines_round_does_not_stop_the_others(tmp_path):
                 raise ZeroDivisionError
             return await super().ensure(spec)
 
-    async with open_yard(tmp_path, driver=Faulty(AT_ONCE, tmp_path), workers=1) as yard:
+    async with open_yard(tmp_path, driver=Faulty(AT_ONCE, Site(tmp_path)), workers=1) as yard:
         broken, sound = await yard.launched(2)
         assert (await yard.machine(broken)).state is State.PENDING
         assert (await yard.machine(sound)).state is State.RUNNING
@@ -807,7 +808,7 @@ async def test_a_driver_whose_events_fail_is_listened_to_again(tmp_path):
                 raise ConnectionResetError
             return super().events()
 
-    async with open_yard(tmp_path, driver=Hoarse(AT_ONCE, tmp_path), backoff_seconds=(0.001,)) as yard:
+    async with open_yard(tmp_path, driver=Hoarse(AT_ONCE, Site(tmp_path)), backoff_seconds=(0.001,)) as yard:
         (id_,) = await yard.launched()
         yard.driver.crash(id_)
         state = await yard.state()
@@ -825,7 +826,7 @@ async def test_the_loop_can_be_run_again_after_it_was_ended_in_the_middle(tmp_pa
                 await asyncio.Event().wait()
             return await super().start(instance_id)
 
-    async with open_yard(tmp_path, is_running=False, driver=Hanging(AT_ONCE, tmp_path)) as yard:
+    async with open_yard(tmp_path, is_running=False, driver=Hanging(AT_ONCE, Site(tmp_path))) as yard:
         (id_,) = await yard.book()
         async with running(yard.reconciler):
             await reached.wait()

@@ -9,9 +9,11 @@ from datetime import timedelta
 import pytest
 
 from core.compute.simulated import SimulatedDriver, SimulatedSettings
+from core.compute.site import Site
 from core.errors import LimitReached
 from core.instances import (
     STANDARD_OPTIONS,
+    Cause,
     MetadataService,
     Options,
     Power,
@@ -35,7 +37,7 @@ from tests.clocks import NOON, eventually
 from tests.yard import AT_ONCE, open_yard
 
 PASSING = [DriverCode.UNAVAILABLE, DriverCode.TIMEOUT]
-FINAL = [code for code in DriverCode if code not in PASSING]
+FINAL = [code for code in DriverCode if code not in (*PASSING, DriverCode.PORT)]
 HTTP = Traffic(is_egress=False, protocol="tcp", first_port=80, last_port=80, block="0.0.0.0/0")
 KEPT = replace(STANDARD_OPTIONS, keeps_disk=True)
 
@@ -58,7 +60,7 @@ class Noting(SimulatedDriver):
 
 @pytest.fixture
 async def yard(tmp_path):
-    async with open_yard(tmp_path, driver=Noting(AT_ONCE, tmp_path)) as yard:
+    async with open_yard(tmp_path, driver=Noting(AT_ONCE, Site(tmp_path))) as yard:
         yield yard
 
 
@@ -194,7 +196,7 @@ async def test_what_was_changed_before_a_machine_was_made_needs_no_telling_after
 
 
 async def test_a_machine_is_told_of_a_change_when_it_has_come_up(tmp_path):
-    async with open_yard(tmp_path, driver=Noting(SimulatedSettings(boot_seconds=0.02), tmp_path)) as yard:
+    async with open_yard(tmp_path, driver=Noting(SimulatedSettings(boot_seconds=0.02), Site(tmp_path))) as yard:
         (id_,) = await yard.launched()
         await rename(yard, id_, "web")
         state = await yard.state()
@@ -242,7 +244,7 @@ async def test_a_change_made_while_a_round_runs_is_told_after_it(tmp_path):
             await go_on.wait()
             return await super().update(spec)
 
-    async with open_yard(tmp_path, driver=Halting(AT_ONCE, tmp_path)) as yard:
+    async with open_yard(tmp_path, driver=Halting(AT_ONCE, Site(tmp_path))) as yard:
         (id_,) = await yard.launched()
         await rename(yard, id_, "first")
         await reached.wait()
@@ -398,7 +400,7 @@ async def test_a_reinstallation_that_was_cut_short_is_not_taken_for_a_shutdown(t
             await self.stop(spec.id, force=True)  # it had the new disk, but did not come to start
             raise DriverError(DriverCode.TIMEOUT, "The backend died.")
 
-    async with open_yard(tmp_path, driver=Dying(AT_ONCE, tmp_path)) as yard:
+    async with open_yard(tmp_path, driver=Dying(AT_ONCE, Site(tmp_path))) as yard:
         (id_,) = await yard.launched(shutdown_behaviour=behaviour)
         await yard.core.machines.reinstall(yard.caller, id_, None)
         await yard.reconciler.settle()
@@ -407,6 +409,34 @@ async def test_a_reinstallation_that_was_cut_short_is_not_taken_for_a_shutdown(t
         machine = await yard.machine(id_)
         assert (machine.state, machine.needs_work) == (State.RUNNING, False)
         assert yard.driver.machine(id_).power is Power.RUNNING
+
+
+@pytest.mark.parametrize("behaviour", ShutdownBehaviour)
+@pytest.mark.parametrize("code", [DriverCode.CAPACITY, DriverCode.IMAGE])
+async def test_a_reinstallation_that_was_given_up_with_the_machine_down_leaves_it_stopped(tmp_path, behaviour, code):
+    class Failing(Noting):
+        async def rebuild(self, spec):
+            await self.stop(spec.id, force=True)
+            raise DriverError(code, "There is no room.")
+
+    async with open_yard(tmp_path, driver=Failing(AT_ONCE, Site(tmp_path))) as yard:
+        (id_,) = await yard.launched(shutdown_behaviour=behaviour)
+        await yard.core.machines.reinstall(yard.caller, id_, None)
+        await yard.reconciler.settle()
+        machine = await yard.machine(id_)
+        assert (machine.state, machine.detail, machine.public_address) == (State.STOPPED, "There is no room.", "")
+        assert machine.cause is (Cause.NO_CAPACITY if code is DriverCode.CAPACITY else Cause.LAUNCH_FAILED)
+        await yard.start(id_)
+        assert (await yard.machine(id_)).state is State.RUNNING
+
+
+async def test_a_reinstallation_that_was_given_up_with_the_machine_up_leaves_it_running(yard):
+    (id_,) = await yard.launched()
+    yard.driver.fail_next("rebuild", DriverCode.IMAGE)
+    await yard.core.machines.reinstall(yard.caller, id_, None)
+    await yard.reconciler.settle()
+    machine = await yard.machine(id_)
+    assert (machine.state, machine.cause, machine.needs_work) == (State.RUNNING, None, False)
 
 
 async def test_a_machine_that_is_stopped_while_it_is_reinstalled_is_stopped_afterwards(yard):

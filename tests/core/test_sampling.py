@@ -11,7 +11,7 @@ from core.ids import InstanceId
 from core.ports import Sample
 from core.sampling import NoSamples, Sampler, usage_between
 from core.storage.samples import SampleFile
-from core.usage import Span, Usage
+from core.usage import Span, Total, Usage
 from tests.clocks import NOON
 from tests.yard import AT_ONCE, open_yard
 
@@ -98,6 +98,40 @@ async def test_a_machine_that_is_gone_is_not_among_the_living(tmp_path):
         await settled(yard)
         await sampler.take()
     assert samples.rounds[0][2] == {left}
+
+
+async def test_what_machines_used_is_summed_by_their_product(tmp_path):
+    async with sampled(tmp_path) as (yard, samples, sampler):
+        ids = await yard.launched(3)
+        small = (await yard.machine(ids[0])).product_id
+        await sampler.take()
+        assert sampler.totals == {}
+        await asyncio.sleep(0.02)
+        await sampler.take()
+    _, (usages, _, _) = samples.rounds
+    assert list(sampler.totals) == [small]
+    total = sampler.totals[small]
+    assert total.machines == 3
+    assert total.cpus == pytest.approx(sum(usage.cpus for usage in usages))
+    assert total.memory_mib == pytest.approx(sum(usage.memory_mib for usage in usages))
+
+
+def test_what_cannot_be_told_of_a_machine_counts_as_nothing():
+    total = Total()
+    total.add(Usage(ONE, NOON))
+    total.add(Usage(ONE, NOON, 0.5, 400.0, 20, 30, 200, 1))
+    assert total == Total(2, 0.5, 400.0, 20, 30, 200, 1)
+
+
+async def test_of_a_silent_driver_nothing_is_said_to_be_used(tmp_path):
+    async with sampled(tmp_path) as (yard, _, sampler):
+        await yard.launched()
+        await sampler.take()
+        await sampler.take()
+        assert sampler.totals
+        yard.driver.go_silent(True)
+        await sampler.take()
+        assert sampler.totals == {}
 
 
 class Broken(NoSamples):

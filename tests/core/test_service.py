@@ -139,6 +139,7 @@ LOOKING: dict[str, Verb] = {
     "machines.password": lambda core, caller, tenant: core.machines.password(caller, tenant.ids[0]),
     "machines.usage": lambda core, caller, tenant: core.machines.usage(caller, tenant.ids[0], Span.DAY),
     "machines.console_log": lambda core, caller, tenant: core.machines.console_log(caller, tenant.ids[0]),
+    "machines.screenshot": lambda core, caller, tenant: core.machines.screenshot(caller, tenant.ids[0]),
 }
 # An order is its account's wherever it is, and so is its end; images are the same everywhere.
 IN_EVERY_REGION = {"complete", f"tag {ResourceKind.IMAGE}", f"untag {ResourceKind.IMAGE}", *LOOKING_AT_ORDERS}
@@ -623,7 +624,16 @@ def with_limits(house, pace=None, **most):
     """Return a core upon the same store in which customers may have less."""
     bounds = House(PortRange(20_000, 39_999), Limits(**most))
     vault = Vault(bytes(KEY_BYTES))
-    return Core(house.store, vault, house.clock, bounds, wake=house.woken.extend, console=nothing_said, pace=pace)
+    return Core(
+        house.store,
+        vault,
+        house.clock,
+        bounds,
+        wake=house.woken.extend,
+        console=nothing_said,
+        screen=nothing_said,
+        pace=pace,
+    )
 
 
 async def test_an_account_may_have_only_so_many_key_pairs(house, ours, theirs):

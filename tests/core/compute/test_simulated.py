@@ -9,6 +9,7 @@ import pytest
 
 from core.compute.drivers import DRIVERS
 from core.compute.simulated import FILE_NAME, VERBS, SimulatedDriver, SimulatedSettings, read_settings
+from core.compute.site import Site
 from core.ids import InstanceId
 from core.instances import Power
 from core.ports import DriverCode, DriverError, Observation
@@ -28,8 +29,8 @@ NEVER = SimulatedSettings(boot_seconds=3600, stop_seconds=3600)
 async def opened(tmp_path):
     drivers = []
 
-    async def open_driver(settings=AT_ONCE, **options):
-        driver = SimulatedDriver(settings, tmp_path, **options)
+    async def open_driver(settings=AT_ONCE, ssh_host="127.0.0.1", **options):
+        driver = SimulatedDriver(settings, Site(tmp_path, ssh_host), **options)
         drivers.append(driver)
         await driver.open()
         return driver
@@ -425,10 +426,12 @@ KILLED = """
 import asyncio, sys
 from pathlib import Path
 from core.compute.simulated import SimulatedDriver, SimulatedSettings
+from core.compute.site import Site
+from core.compute.site import Site
 from tests.builders import a_launch_spec
 
 async def main():
-    driver = SimulatedDriver(SimulatedSettings(boot_seconds=3600, stop_seconds=3600), Path(sys.argv[1]))
+    driver = SimulatedDriver(SimulatedSettings(boot_seconds=3600, stop_seconds=3600), Site(Path(sys.argv[1])))
     await driver.open()
     for number in range(1, 5):
         await driver.ensure(a_launch_spec(number))
@@ -483,4 +486,4 @@ def test_a_setting_that_cannot_be_used_is_refused_by_its_key(table, message):
 
 def test_the_configuration_opens_the_driver_by_its_name(tmp_path):
     kind = DRIVERS["simulated"]
-    assert kind.open_driver(kind.read_settings({}), tmp_path, "127.0.0.1").name == "simulated"
+    assert kind.open_driver(kind.read_settings({}), Site(tmp_path)).name == "simulated"

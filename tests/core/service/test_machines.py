@@ -12,6 +12,7 @@ from core.errors import (
     InsufficientCapacity,
     InvalidRequest,
     LimitReached,
+    NoMetadataService,
     NotOfferedInZone,
     Protected,
     TooManyGroups,
@@ -25,13 +26,14 @@ from core.ids import ImageId, InstanceId, ProductId, SecurityGroupId
 from core.instances import STANDARD_OPTIONS, MetadataService, Options, Power, ShutdownBehaviour, State
 from core.limits import Limits
 from core.orders import USER_DATA_LIMIT_BYTES, Booking
+from core.sampling import NoSamples
 from core.securitygroups import MOST_GROUPS
 from core.service.machines import Machines
 from core.service.transactor import Transactor
 from core.tags import ResourceKind
 from core.usage import Span
 from tests.contracts.store_contract import contents
-from tests.fleetfixture import CATALOGUE, a_ware
+from tests.fleetfixture import CATALOGUE, a_ware, nothing_said, something_shown
 
 HOUR = timedelta(hours=1)
 KEPT = replace(STANDARD_OPTIONS, keeps_disk=True)
@@ -141,8 +143,9 @@ async def test_an_account_may_keep_only_so_many_disks(house, ours):
         Transactor(house.store, house.clock, house.woken.extend),
         house.store,
         Limits(kept_disks=2),
-        house.core.machines._console,
-        house.core.machines._samples,
+        console=house.core.machines._console,
+        screen=house.core.machines._screen,
+        samples=house.core.machines._samples,
     )
     await few.set_options(ours.caller, ours.ids[0], to(KEPT))  # one is kept already
     await few.set_options(ours.caller, ours.ids[0], to(replace(KEPT, is_monitored=True)))
@@ -449,11 +452,41 @@ async def test_an_image_that_the_machine_cannot_run_is_not_installed(house, ours
     assert await ours.machine() == before
 
 
+# --- asking about itself
+
+
+async def test_a_machine_of_a_product_without_metadata_service_can_never_ask_about_itself(house, ours, machines, stock):
+    products = await stock(a_ware("mute", "0.01", {"eu-1b": 9}, has_metadata=False))
+    placed = await house.core.book(ours.caller, Booking(products["mute"].id, 1, 1))
+    [machine] = placed.instances
+    assert not machine.options.metadata.is_enabled
+    await machines.set_options(ours.caller, machine.id, to(replace(machine.options, is_monitored=True)))
+    with pytest.raises(NoMetadataService):
+        await machines.set_options(ours.caller, machine.id, to(STANDARD_OPTIONS))
+
+
 # --- asking
 
 
 async def test_a_console_that_says_nothing_is_empty(ours, machines):
     assert await machines.console_log(ours.caller, ours.ids[0]) == b""
+
+
+async def test_the_screen_of_a_machine_is_shown(ours, machines):
+    assert await machines.screenshot(ours.caller, ours.ids[0]) == await something_shown(ours.ids[0])
+
+
+async def test_a_machine_without_a_picture_is_not_up(house, ours):
+    blind = Machines(
+        Transactor(house.store, house.clock, house.woken.extend),
+        house.store,
+        Limits(),
+        console=nothing_said,
+        screen=nothing_said,
+        samples=NoSamples(),
+    )
+    with pytest.raises(IncorrectState, match="take a screenshot of it"):
+        await blind.screenshot(ours.caller, ours.ids[0])
 
 
 async def test_where_nobody_looks_nothing_is_known_of_use(ours, machines):

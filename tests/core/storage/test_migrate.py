@@ -88,6 +88,8 @@ INSERT INTO kept_disks VALUES (9, 1, 1, 1, 10, 1777636800000000, 0);
 INSERT INTO tags VALUES (1, 'instance', 1, 'role', 'web');
 """,
 }
+# The third step is a column more.
+ROWS_AT[3] = ROWS_AT[2].replace("""'{"1":10}', 0\n""", """'{"1":10}', 0, 1\n""")
 # Beside those rows: a second region, and key pairs of which the last made was deleted, as they were before regions.
 KEYS_OF_SCHEMA_1 = """
 INSERT INTO sequences VALUES ('KeyPair', 5);
