@@ -119,7 +119,7 @@ class Ec2FrontEnd:
         self._dialect = DIALECTS[settings.dialect]
         models = model.load(EXTENSIONS, self._dialect.overlay)
         self._ec2, self._sts = Service(models["ec2"], self._dialect), Service(models["sts"], self._dialect)
-        self._renderer = Renderer(self._ec2.encoder, self._dialect.image_id)
+        self._renderer = Renderer(self._ec2.encoder, self._dialect.image_id, settings.ssh_host)
 
     async def answer(self, request: web.Request, exchange: Exchange) -> web.Response:
         """Return the action's result. What is asked for is found before who asks, as AWS does."""

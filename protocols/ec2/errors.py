@@ -71,6 +71,7 @@ _DONE = {
     "terminate": "terminated",
     "reinstall": "reinstalled",
     "change": "changed",
+    "take a screenshot of": "shown",
 }
 
 
@@ -208,6 +209,7 @@ EC2_FAULTS = FaultTable(
         core.NotOfferedInRegion: Fault(400, "Unsupported"),
         core.DoesNotFit: Fault(400, "InvalidParameterCombination"),
         core.UnfitImage: Fault(400, "InvalidParameterCombination"),
+        core.NoMetadataService: Fault(400, "UnsupportedOperation"),
         core.Protected: Fault(400, "OperationNotPermitted", _protected),
         core.GroupExists: Fault(400, "InvalidGroup.Duplicate"),
         core.GroupInUse: Fault(400, "DependencyViolation", _group_in_use),
@@ -256,6 +258,8 @@ def fault_of(error: Exception, *, is_sts: bool) -> Fault:
     if isinstance(error, core.UnknownResource):
         refusal = not_found(error.kind, error.name)
         return Fault(refusal.status, refusal.code, lambda _: str(refusal))
+    if isinstance(error, ports.DriverError) and error.code is ports.DriverCode.UNSUPPORTED:
+        return Fault(400, "UnsupportedOperation")
     if isinstance(error, core.LimitReached):
         return Fault(400, _LIMITS[error.kind][0], _limit_text)
     return (STS_FAULTS.find(error) if is_sts else None) or EC2_FAULTS.find(error) or _INTERNAL

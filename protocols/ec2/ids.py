@@ -1,4 +1,4 @@
-"""How EC2 spells what core numbers: a prefix and seventeen hex digits of the row's id.
+"""How EC2's clients spell what core numbers, read and written.
 
 Plain integers are read as well: GigeNET's clients and the ZeroSix side call instances so.
 """
@@ -7,8 +7,44 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.ids import AccountId, AssociationId, ImageId, InstanceId, KeyPairId, OrderId
+from core.ids import InstanceId
 from core.tags import ResourceKind
+from protocols.ids import (
+    ASSOCIATION,
+    ATTACHMENT,
+    PREFIXES,
+    ROOT_DEVICE,
+    association_id,
+    image_id,
+    instance_id,
+    key_pair_id,
+    owner_id,
+    reservation_id,
+    spell,
+)
+
+__all__ = [
+    "ASSOCIATION",
+    "ATTACHMENT",
+    "NAMES",
+    "PREFIXES",
+    "ROOT_DEVICE",
+    "AnyId",
+    "MalformedId",
+    "UnknownIdKind",
+    "association_id",
+    "image_id",
+    "instance_id",
+    "key_pair_id",
+    "owner_id",
+    "plain_number",
+    "read",
+    "read_any",
+    "read_association",
+    "read_instances",
+    "reservation_id",
+    "spell",
+]
 
 _HEX = re.compile(r"[0-9a-f]{8}(?:[0-9a-f]{9})?", re.ASCII)
 _INTEGER = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
@@ -38,26 +74,6 @@ class AnyId:
     number: int
 
 
-PREFIXES = {
-    ResourceKind.INSTANCE: "i-",
-    ResourceKind.IMAGE: "ami-",
-    ResourceKind.KEY_PAIR: "key-",
-    ResourceKind.ORDER: "r-",
-    ResourceKind.NETWORK: "vpc-",
-    ResourceKind.SUBNET: "subnet-",
-    ResourceKind.ROUTE_TABLE: "rtb-",
-    ResourceKind.GATEWAY: "igw-",
-    ResourceKind.ACL: "acl-",
-    ResourceKind.SECURITY_GROUP: "sg-",
-    ResourceKind.RULE: "sgr-",
-    ResourceKind.INTERFACE: "eni-",
-    ResourceKind.DISK: "vol-",
-    ResourceKind.ADDRESS: "eipalloc-",
-}
-
-ATTACHMENT, ASSOCIATION = "eni-attach-", "eipassoc-"
-"""What is no thing of its own: the attachment of a machine's interface, the binding of an address."""
-
 NAMES = {
     ResourceKind.INSTANCE: "instance",
     ResourceKind.IMAGE: "image",
@@ -74,41 +90,6 @@ NAMES = {
     ResourceKind.ADDRESS: "elastic-ip",
 }
 """What EC2 calls the kinds where tags are told. Reservations cannot be tagged there, so they have no name."""
-
-
-def spell(kind: ResourceKind, number: int) -> str:
-    """Return the id as EC2 writes it."""
-    return f"{PREFIXES[kind]}{number:017x}"
-
-
-def instance_id(number: InstanceId) -> str:
-    """Return an instance's id as EC2 writes it."""
-    return f"i-{number:017x}"
-
-
-def reservation_id(number: OrderId) -> str:
-    """Return an order's id as EC2 writes its reservation."""
-    return f"r-{number:017x}"
-
-
-def image_id(number: ImageId) -> str:
-    """Return an image's id as EC2 writes it."""
-    return f"ami-{number:017x}"
-
-
-def key_pair_id(number: KeyPairId) -> str:
-    """Return a key pair's id as EC2 writes it."""
-    return f"key-{number:017x}"
-
-
-def association_id(number: AssociationId) -> str:
-    """Return the id of an address's binding as EC2 writes it."""
-    return f"{ASSOCIATION}{number:017x}"
-
-
-def owner_id(number: AccountId) -> str:
-    """Return an account's id as EC2 writes owners: twelve digits."""
-    return f"{number:012d}"
 
 
 def read(kind: ResourceKind, text: str) -> int:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.catalogue import Image, Product, Region
-from core.fleet import Fleet
+from core.fleet import SSH_PORT, Fleet
 from core.ids import FIRST_ACCOUNT_ID, AccountId, InstanceId
 from core.instances import Cause, Instance, MetadataService, State
 from core.networks import hardware_address
@@ -29,7 +29,7 @@ OPERATOR_ALIAS = "onefleet"
 
 # Fixed in every answer of today's EC2, whatever the hypervisor really is. Source: DescribeInstances reference.
 HYPERVISOR, VIRTUALIZATION = "xen", "hvm"
-ROOT_DEVICE, ROOT_DEVICE_TYPE = "/dev/sda1", "ebs"
+ROOT_DEVICE, ROOT_DEVICE_TYPE = ids.ROOT_DEVICE, "ebs"
 VOLUME_TYPE = "standard"
 """Of EC2's kinds of disks the one that promises no speed."""
 
@@ -60,6 +60,11 @@ _MOST_FRAGMENTS = 4096
 def state(value: State) -> shapes.InstanceState:
     """Return a state with its code."""
     return {"Code": STATE_CODES[value], "Name": value.value}
+
+
+SSH_TAG = "aws:onefleet:ssh"
+"""A tag that machines have while they run: how to log in to them, as machines of a host are told apart by their ports,
+for which EC2 has no field. Tools leave tags of this prefix alone. Source: Tag your resources, "aws:" is reserved."""
 
 
 def tags(values: Mapping[str, str]) -> Sequence[shapes.Tag]:
@@ -128,11 +133,11 @@ def private_dns_name(instance: Instance) -> str:
 class Renderer:
     """Records as EC2's XML. Each machine is encoded once and kept until something about it changes.
 
-    `image_id` is what an image is called; see `Dialect`.
+    `image_id` is what an image is called; see `Dialect`. Machines without an address of their own are on `ssh_host`.
     """
 
-    def __init__(self, encoder: Encoder, image_id: Callable[[Image], str]) -> None:
-        self._encoder, self._image_id = encoder, image_id
+    def __init__(self, encoder: Encoder, image_id: Callable[[Image], str], ssh_host: str) -> None:
+        self._encoder, self._image_id, self._ssh_host = encoder, image_id, ssh_host
         self._alike = {
             **_ALIKE,
             **{name: encoder.encode_fragment(shape, value) for name, (shape, value) in _ALIKE_STRUCTURES.items()},
@@ -146,7 +151,7 @@ class Renderer:
     def instance(self, fleet: Fleet, instance: Instance, values: Mapping[str, str]) -> Fragment:
         """Return a machine with its tags as the inside of an `<item>` of instancesSet."""
         image, bound = fleet.image(instance.image_id), fleet.bound_to(instance.id)
-        known = self._fragments.get(instance.id)
+        known, own = self._fragments.get(instance.id), values
         if (
             known is not None
             and known[0] is instance
@@ -155,12 +160,20 @@ class Renderer:
             and known[3] is bound
         ):
             return known[4]
+        if instance.state is State.RUNNING:
+            values = {**values, SSH_TAG: self._way_in(fleet, instance)}
         shape = {**self._alike, **_instance(fleet, instance, values, image), "ImageId": self._image_id(image)}
         fragment = self._encoder.encode_fragment("Instance", shape)
         if len(self._fragments) >= _MOST_FRAGMENTS:
             del self._fragments[next(iter(self._fragments))]
-        self._fragments[instance.id] = (instance, values, image, bound, fragment)
+        self._fragments[instance.id] = (instance, own, image, bound, fragment)
         return fragment
+
+    def _way_in(self, fleet: Fleet, instance: Instance) -> str:
+        """Return what one types to log in to a machine."""
+        way = fleet.way_in(instance)
+        port = "" if way.port == SSH_PORT else f"-p {way.port} "
+        return f"ssh {port}{way.user}@{way.host or self._ssh_host}"
 
 
 def reservation(order: Order, instances: Sequence[Fragment]) -> shapes.Reservation:

@@ -842,6 +842,17 @@ class GetConsoleOutputResult(TypedDict, total=False):
     Output: str
 
 
+class GetConsoleScreenshotRequest(TypedDict, total=False):
+    DryRun: bool
+    InstanceId: str
+    WakeUp: bool
+
+
+class GetConsoleScreenshotResult(TypedDict, total=False):
+    ImageData: str
+    InstanceId: str
+
+
 class GetInstanceUefiDataRequest(TypedDict, total=False):
     InstanceId: str
     DryRun: bool

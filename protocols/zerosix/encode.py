@@ -16,7 +16,6 @@ from protocols.zerosix.settings import ZeroSixSettings
 
 Document = dict[str, object]
 
-_SSH_PORT = 22
 _PHP_NAMED_ZONE = 3
 """What PHP's DateTime calls a zone that is given by its name."""
 
@@ -100,11 +99,8 @@ class _Door:
 
 
 def _door(instance: Instance, fleet: Fleet, settings: ZeroSixSettings) -> _Door:
-    """Return the address that its renter bound to the machine, where ssh is ssh's port, else its port of the host."""
-    user, bound = fleet.image(instance.image_id).default_user, fleet.bound_to(instance.id)
-    if bound:
-        return _Door(f"{user}@{bound[0].address}", _SSH_PORT)
-    return _Door(f"{user}@{instance.public_address or settings.ssh_host}", instance.ssh_port)
+    way = fleet.way_in(instance)
+    return _Door(f"{way.user}@{way.host or settings.ssh_host}", way.port)
 
 
 def _instance(instance: Instance, cost: Decimal, fleet: Fleet, settings: ZeroSixSettings) -> Document:

@@ -361,6 +361,20 @@ async def get_console_output(call: Call, request: shapes.GetConsoleOutputRequest
     }
 
 
+@family.action(
+    "GetConsoleScreenshot",
+    reads=("InstanceId",),
+    ignores={"WakeUp": "no key is pressed; the screen is shown as it is"},
+)
+async def get_console_screenshot(
+    call: Call, request: shapes.GetConsoleScreenshotRequest
+) -> shapes.GetConsoleScreenshotResult:
+    """Tell what the screen of a machine that is up shows. AWS answers with a JPEG; this is a PNG."""
+    [number] = ids.read_instances([request["InstanceId"]])
+    picture = await call.core.machines.screenshot(call.caller, number)
+    return {"ImageData": base64.b64encode(picture).decode(), "InstanceId": ids.instance_id(number)}
+
+
 _CREDIT_FILTERS: Filters[Instance] = Filters({}, action="DescribeInstanceCreditSpecifications")
 _CREDIT_PAGES = Paging("DescribeInstanceCreditSpecifications")
 

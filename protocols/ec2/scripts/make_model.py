@@ -23,7 +23,7 @@ ACTIONS = {
         StartInstances StopInstances RebootInstances TerminateInstances
         DescribeInstanceAttribute ModifyInstanceAttribute ResetInstanceAttribute
         DescribeInstanceCreditSpecifications ModifyInstanceMetadataOptions MonitorInstances UnmonitorInstances
-        GetConsoleOutput GetPasswordData GetInstanceUefiData DescribeReservedInstances
+        GetConsoleOutput GetConsoleScreenshot GetPasswordData GetInstanceUefiData DescribeReservedInstances
         DescribeInstanceTypes DescribeInstanceTypeOfferings DescribeImages DescribeImageAttribute
         DescribeRegions DescribeAvailabilityZones DescribeAccountAttributes
         CreateKeyPair ImportKeyPair DescribeKeyPairs DeleteKeyPair

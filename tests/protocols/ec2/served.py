@@ -295,7 +295,7 @@ WAYS = {
 def another_core(house: House, kind: type[Core] = Core, **parts: Any) -> Core:
     """Return one more core over the house's store and clock, with parts of its own: limits, pace, console."""
     rules = booking.House(PortRange(20_000, 39_999), parts.pop("limits", AccountLimits()))
-    parts = {"wake": house.woken.extend, "console": nothing_said} | parts
+    parts = {"wake": house.woken.extend, "console": nothing_said, "screen": nothing_said} | parts
     return kind(house.store, Vault(bytes(KEY_BYTES)), house.clock, rules, **parts)
 
 

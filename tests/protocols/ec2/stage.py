@@ -104,6 +104,7 @@ GOOD = {
     "MonitorInstances": {"InstanceId.1": MACHINE},
     "UnmonitorInstances": {"InstanceId.1": MACHINE},
     "GetConsoleOutput": {"InstanceId": MACHINE},
+    "GetConsoleScreenshot": {"InstanceId": MACHINE},
     "GetPasswordData": {"InstanceId": MACHINE},
     "DescribeInstanceCreditSpecifications": {},
     "DescribeReservedInstances": {},

@@ -117,6 +117,7 @@ WRONG = {
     "MonitorInstances": ({"InstanceId.2": "i-12345678"}, "InvalidInstanceID.NotFound"),
     "UnmonitorInstances": ({"InstanceId.2": "i-12345678"}, "InvalidInstanceID.NotFound"),
     "GetConsoleOutput": ({"InstanceId": "i-12345678"}, "InvalidInstanceID.NotFound"),
+    "GetConsoleScreenshot": ({"InstanceId": "i-12345678"}, "InvalidInstanceID.NotFound"),
     "GetPasswordData": ({"InstanceId": "i-12345678"}, "InvalidInstanceID.NotFound"),
     "DescribeInstanceCreditSpecifications": ({"InstanceId.1": "i-12345678"}, "InvalidInstanceID.NotFound"),
     "DescribeReservedInstances": ({"ReservedInstancesId.1": "i-12345678"}, "InvalidInstanceID.NotFound"),

@@ -10,6 +10,7 @@ import pytest
 
 from core import billing
 from core.instances import Power
+from core.ports import DriverCode, DriverError
 from tests.fleetfixture import CATALOGUE, a_ware
 from tests.protocols.ec2.oracle import service_model
 from tests.protocols.ec2.served import another_core, served
@@ -673,6 +674,32 @@ async def test_boto2_asks_for_the_console_as_of_a_list(ec2, machine):
     # Source: reference/ec2-wire-rules.md, More traps, 3.
     answer = await ec2.ask("GetConsoleOutput", {"InstanceId.1": machine})
     assert (answer.code, answer.root.findtext("{*}instanceId")) == ("", machine)
+
+
+async def screenless(_):
+    raise DriverError(DriverCode.UNSUPPORTED, "Simulated machines have no screen.")
+
+
+async def test_boto3_reads_the_screen(ours, machine):
+    told = await ours.get_console_screenshot(InstanceId=machine, WakeUp=True)
+    assert told["InstanceId"] == machine
+    assert base64.b64decode(told["ImageData"]).startswith(b"\x89PNG")
+
+
+async def test_a_machine_that_is_not_up_has_no_picture(house, ours, machine):
+    await ours.stop_instances(InstanceIds=[machine])
+    await house.seen(Power.STOPPED)
+    async with served(house, core=another_core(house)) as ec2:
+        answer = await ec2.ask("GetConsoleScreenshot", {"InstanceId": machine})
+    assert answer.code == "IncorrectInstanceState"
+    assert "from which it can be shown. It is stopped." in answer.message
+
+
+async def test_where_machines_have_no_screens_the_picture_is_refused_for_good(house, machine):
+    async with served(house, core=another_core(house, screen=screenless)) as ec2:
+        answer = await ec2.ask("GetConsoleScreenshot", {"InstanceId": machine})
+    assert (answer.code, answer.message) == ("UnsupportedOperation", "Simulated machines have no screen.")
+    assert answer.status == 400
 
 
 # --- credits and firmware, of which there are none

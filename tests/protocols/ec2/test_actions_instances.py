@@ -380,9 +380,23 @@ async def test_a_change_shows_in_the_very_next_description(ours, house):
     await house.seen(Power.RUNNING)
     assert state_of(await ours.machine(id_)) == "running"
     await ours.create_tags(Resources=[id_], Tags=[{"Key": "a", "Value": "b"}])
-    assert (await ours.machine(id_))["Tags"] == [{"Key": "a", "Value": "b"}]
+    assert {"Key": "a", "Value": "b"} in (await ours.machine(id_))["Tags"]
     await ours.stop_instances(InstanceIds=[id_])
     assert state_of(await ours.machine(id_)) == "stopping"
+
+
+async def test_a_machine_that_runs_tells_how_to_log_in_to_it(ours, house):
+    (id_,) = await ours.run()
+    assert "Tags" not in await ours.machine(id_)
+    await house.seen(Power.RUNNING)
+    machine = await ours.machine(id_)
+    port = (await house.store.view()).instances[1].ssh_port
+    assert machine["Tags"] == [
+        {"Key": "aws:onefleet:ssh", "Value": f"ssh -p {port} renter@{machine['PublicIpAddress']}"}
+    ]
+    await ours.stop_instances(InstanceIds=[id_])
+    await house.seen(Power.STOPPED)
+    assert "Tags" not in await ours.machine(id_)
 
 
 async def test_a_terminated_machine_is_described_for_an_hour(ours, house):
@@ -466,6 +480,22 @@ async def test_a_machine_that_crashed_or_was_lost_says_that_it_was_not_its_users
     found, code, message, transition = await reasons_of(ours)
     assert (found, code, transition) == (state, "Server.InternalError", "Server.InternalError")
     assert message.startswith("Server.InternalError: The machine ")
+
+
+async def test_a_machine_tells_why_it_crashed_if_its_driver_knows(ours, house):
+    await ours.run()
+    await house.seen(Power.RUNNING)
+    await house.seen(Power.CRASHED, detail="Its system panicked.")
+    code = "Server.InternalError"
+    assert await reasons_of(ours) == ("stopped", code, f"{code}: Its system panicked.", code)
+
+
+async def test_a_launch_tells_why_it_crashed_if_its_driver_knows(ours, house):
+    await ours.run()
+    await house.seen(Power.CRASHED, detail="Its process was killed.")
+    code = "Server.InternalError"
+    text = f"{code}: Internal error on launch. Its process was killed."
+    assert await reasons_of(ours) == ("shutting-down", code, text, code)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,9 @@ async def ec2(request, house, samples, monkeypatch):
     await set_stage(house)
     rules = Rules(PortRange(20_000, 39_999), Limits())
     vault = Vault(bytes(KEY_BYTES))
-    core = Core(house.store, vault, house.clock, rules, wake=list, console=nothing_said, samples=samples)
+    core = Core(
+        house.store, vault, house.clock, rules, wake=list, console=nothing_said, screen=nothing_said, samples=samples
+    )
     async with served(house, core=core, dialect=request.param) as running:
         yield running
 
