@@ -1,0 +1,1 @@
+"""Images that the house builds itself from Debian packages, without root and without loop mounts."""
