@@ -30,6 +30,8 @@ from gateway.metrics import Health, Metrics
 from protocols.boundary import Boundary, Exchange, Limits
 from protocols.ec2.app import Ec2FrontEnd, by_host
 from protocols.ec2.settings import Ec2Settings
+from protocols.metadata.app import MetadataFrontEnd
+from protocols.metadata.downloads import Relay
 from protocols.zerosix.app import ZeroSixFrontEnd
 from protocols.zerosix.settings import ZeroSixSettings
 
@@ -100,6 +102,7 @@ class Gateway:
     store: Store
     driver: ComputeDriver
     reconciler: Reconciler
+    sampler: Sampler
     administration: Administration
     core: Core
     metrics: Metrics
@@ -122,15 +125,15 @@ async def open_gateway(
         closing.push_async_callback(store.close)
         administration = Administration(store, clock)
         await administration.set_catalogue(settings.catalogue)
-        driver = DRIVERS[compute.driver].open_driver(compute.driver_settings, directory.path, compute.ssh_host)
-        closing.push_async_callback(driver.close)  # also of one that has failed to open
-        await driver.open()
+        driver = DRIVERS[compute.driver].open_driver(compute.driver_settings, settings.site)
         reconciler = Reconciler(
             store,
             driver,
             clock,
+            compute.ports,
             sweep_seconds=compute.sweep_seconds,
             launch_timeout_seconds=compute.launch_timeout_seconds,
+            orphan_policy=compute.orphans,
         )
         house = House(compute.ports, settings.limits.per_account)
         pace = Pace(settings.limits.requests_per_second, settings.limits.burst)
@@ -143,16 +146,23 @@ async def open_gateway(
             house,
             wake=reconciler.wake,
             console=driver.console_log,
+            screen=driver.screenshot,
             pace=pace,
             samples=samples,
         )
+        metadata = MetadataFrontEnd(
+            core, Relay(compute.relay_from), domain=urlsplit(settings.server.public_url).hostname or ""
+        )
+        closing.push_async_callback(metadata.close)
+        closing.push_async_callback(driver.close)  # also of one that has failed to open
+        await driver.open(metadata.door)
         steward = Steward(store, reconciler)
         await closing.enter_async_context(steward.reconciling())
+        sampler = Sampler(store, driver, samples, clock, every_seconds=compute.sample_seconds)
         if compute.sample_seconds:
-            sampler = Sampler(store, driver, samples, clock, every_seconds=compute.sample_seconds)
             await closing.enter_async_context(_at_work("sampler", sampler.run()))
         await closing.enter_async_context(control.listening(directory.path, administration))
-        yield Gateway(settings, directory, store, driver, reconciler, administration, core, Metrics(), steward)
+        yield Gateway(settings, directory, store, driver, reconciler, sampler, administration, core, Metrics(), steward)
 
 
 # --- what is mounted
@@ -169,7 +179,7 @@ def mount(gateway: Gateway) -> web.Application:
         record=gateway.metrics.record,
     )
     app = web.Application(client_max_size=limits.body_bytes)
-    for path, endpoints in _by_path(settings.ec2).items():
+    for path, endpoints in _by_path(settings.ec2, settings.compute.ssh_host).items():
         front_ends = [Ec2FrontEnd(gateway.core, boundary, endpoint) for endpoint in endpoints]
         app.router.add_route("*", path, by_host(front_ends, boundary))
     if settings.zerosix is not None:
@@ -180,10 +190,10 @@ def mount(gateway: Gateway) -> web.Application:
     return app
 
 
-def _by_path(endpoints: Sequence[config.Ec2Settings]) -> Mapping[str, Sequence[Ec2Settings]]:
+def _by_path(endpoints: Sequence[config.Ec2Settings], ssh_host: str) -> Mapping[str, Sequence[Ec2Settings]]:
     by_path: dict[str, list[Ec2Settings]] = {}
     for endpoint in endpoints:
-        by_path.setdefault(endpoint.path, []).append(Ec2Settings(**asdict(endpoint)))
+        by_path.setdefault(endpoint.path, []).append(Ec2Settings(**asdict(endpoint), ssh_host=ssh_host))
     return by_path
 
 
@@ -217,8 +227,8 @@ class OperatorPages:
         return web.Response(status=200 if health.is_ready else 503, body=body, content_type="application/json")
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        health = await self._gateway.steward.health()
-        text = self._gateway.metrics.expose(await self._gateway.store.view(), self._gateway.reconciler, health)
+        gateway, health = self._gateway, await self._gateway.steward.health()
+        text = gateway.metrics.expose(await gateway.store.view(), gateway.reconciler, health, gateway.sampler.totals)
         return web.Response(body=text, headers={"Content-Type": metrics.CONTENT_TYPE})
 
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from ipaddress import IPv4Network
+from pathlib import Path
 
 from core.catalogue import Catalogue, Gpu, ImageEntry, ProductEntry, RegionEntry, ZoneEntry
+from core.compute.site import ImageFiles
 from core.networks import MOST_ZONES
-from gateway.kinds import address_block, currency, flag, known, line, name, one_of, price, text, whole
+from gateway.kinds import address_block, currency, flag, known, line, line_or_nothing, name, one_of, price, text, whole
 from gateway.reading import Table, shown
 
 Ranks = Mapping[str, Sequence[str]]
@@ -32,6 +34,12 @@ RANKS: Ranks = {
 }
 """The ranks that ZeroSix documents."""
 
+KERNEL_ARGUMENTS = "root=/dev/vda ro console=tty0 console=ttyS0"
+"""What an image's kernel is told unless the configuration says otherwise."""
+
+_NEEDS = {"disk": "", "kernel": "disk", "initrd": "kernel", "kernel_arguments": "kernel"}
+"""The keys of an image's files, and what each is of no use without."""
+
 _architecture = one_of("x86_64", "arm64", "i386")  # EC2's words for them
 
 
@@ -44,8 +52,19 @@ class _Stock:
     ranks: Ranks | None
 
 
-def read_catalogue(top: Table, ranks: Ranks | None) -> Catalogue:
-    """Return the catalogue; attributes of products are held against the ranks, if there are any."""
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What is sold, and the files of those images that the configuration gives files of."""
+
+    catalogue: Catalogue
+    image_files: Mapping[str, ImageFiles]
+
+
+def read_shop(top: Table, ranks: Ranks | None, base_dir: Path) -> Shop:
+    """Return what is sold; attributes of products are held against the ranks, if there are any.
+
+    Relative paths start from `base_dir`.
+    """
     regions = top.sections("regions", _region)
     top.require_distinct("regions[{}].name", [region.name for region in regions])
     zones = top.sections("zones", partial(_zone, regions=[region.name for region in regions if region.name]))
@@ -53,7 +72,8 @@ def read_catalogue(top: Table, ranks: Ranks | None) -> Catalogue:
     if len(zones) > MOST_ZONES:
         top.refuse("zones", f"there are {len(zones)}; the private addresses last for {MOST_ZONES}")
     _require_apart(top, zones)
-    images = top.sections("images", _image)
+    offers = top.sections("images", partial(_image, base_dir=base_dir))
+    images = [image for image, _ in offers]
     top.require_distinct("images[{}].name", [image.name for image in images])
     stock = _Stock(
         zones=[zone.name for zone in zones if zone.name],
@@ -63,7 +83,8 @@ def read_catalogue(top: Table, ranks: Ranks | None) -> Catalogue:
     products = top.sections("products", partial(_product, stock=stock))
     top.require_distinct("products[{}].slug", [product.slug for product in products])
     top.require_distinct("products[{}].instance_type", [product.instance_type for product in products])
-    return Catalogue(regions, zones, images, products)
+    files = {image.name: found for image, found in offers if found is not None}
+    return Shop(Catalogue(regions, zones, tuple(images), products), files)
 
 
 def _region(table: Table) -> RegionEntry:
@@ -91,9 +112,9 @@ def _require_apart(top: Table, zones: Sequence[ZoneEntry]) -> None:
             seen.append((place, network))
 
 
-def _image(table: Table) -> ImageEntry:
+def _image(table: Table, base_dir: Path) -> tuple[ImageEntry, ImageFiles | None]:
     image_name = table.need("name", name, "")
-    return ImageEntry(
+    entry = ImageEntry(
         name=image_name,
         title=table.get("title", line, image_name),
         description=table.get("description", text, ""),
@@ -103,6 +124,21 @@ def _image(table: Table) -> ImageEntry:
         least_memory_mib=table.get("min_memory_mib", whole(0), 0),
         least_disk_gib=table.get("min_disk_gib", whole(0), 0),
     )
+    return entry, _files(table, base_dir)
+
+
+def _files(table: Table, base_dir: Path) -> ImageFiles | None:
+    """Return the files that are given, if any are. None of them is looked at."""
+    given = {key: table.get(key, line_or_nothing, "") for key in _NEEDS}
+    for key, other in _NEEDS.items():
+        if given[key] and other and not given[other]:
+            table.refuse(key, f"is of no use without {other}")
+    if not given["disk"]:
+        return None
+    kernel = base_dir / given["kernel"] if given["kernel"] else None
+    initrd = base_dir / given["initrd"] if given["initrd"] else None
+    arguments = given["kernel_arguments"] or (KERNEL_ARGUMENTS if kernel else "")
+    return ImageFiles(base_dir / given["disk"], kernel, initrd, arguments)
 
 
 def _product(table: Table, stock: _Stock) -> ProductEntry:
@@ -123,6 +159,7 @@ def _product(table: Table, stock: _Stock) -> ProductEntry:
         architecture=architecture,
         image=_image_of(table, stock, architecture),
         capacity=table.section("capacity", lambda zones: zones.entries(known("zone", stock.zones), whole(0), 0)),
+        has_metadata=table.get("metadata_service", flag, default=True),
     )
     return _require_room(table, product, stock)
 

@@ -51,6 +51,13 @@ examples:
   onefleet key add --account 100000000001 --application shop --allow 203.0.113.0/24
 """
 
+_IMAGE_ADD_EPILOG = """\
+examples:
+  onefleet image add https://cloud.example/noble-server-cloudimg-amd64.img --name ubuntu-24.04 \\
+    --sha256sums https://cloud.example/SHA256SUMS
+  onefleet image add disk.vmdk --name appliance >>config.toml
+"""
+
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out a command line; return the exit code. What goes wrong as it may is told in one line."""
@@ -154,7 +161,22 @@ _JSON: Mapping[str, Mapping[str, Any]] = {
 _ACCESS_KEY: Mapping[str, Mapping[str, Any]] = {
     "access_key": {"metavar": "ACCESS_KEY", "help": "as `onefleet key list` tells it"},
 }
-_GROUPS = {"account": "customers: add, list", "key": "API keys: add, list, renew, disable, enable"}
+_GROUPS = {
+    "account": "customers: add, list",
+    "key": "API keys: add, list, renew, disable, enable",
+    "image": "images that machines are made of: add, build, list, remove",
+}
+_IMAGE: Mapping[str, Mapping[str, Any]] = {
+    "--name": {"metavar": "NAME", "help": "what it is called in [[images]]; default: as the file, or as what is built"},
+    "--title": {"metavar": "TEXT", "help": "what customers read; default the name"},
+    "--default-user": {"metavar": "USER", "default": "renter", "help": 'whom to ssh as; default "renter"'},
+    "--architecture": {
+        "choices": ("x86_64", "arm64", "i386"),
+        "help": "default: as the file's name says, else x86_64",
+    },
+    "--platform": {"choices": ("linux", "windows"), "default": "linux", "help": "default linux"},
+    "--replace": {"action": "store_true", "help": "in place of the image of this name; machines made of that keep it"},
+}
 
 
 def _commands() -> Sequence[_Command]:
@@ -240,6 +262,47 @@ def _commands() -> Sequence[_Command]:
             "Let a disabled key be used again.",
             _operate(_tell_key),
             arguments={**_ACCESS_KEY, **_JSON},
+        ),
+        _Command(
+            "image add",
+            "register a disk image from a URL or a file",
+            "Fetch a disk image, look whether it is sound, and register it for the qemu driver. qcow2, raw, vmdk, vhdx"
+            " and vdi are taken, also compressed with gzip, xz, bzip2 or zstd. A download that was interrupted goes on"
+            " where it ended when the command is given again.",
+            _manage_image("add"),
+            _IMAGE_ADD_EPILOG,
+            {
+                "source": {"metavar": "URL|FILE", "help": "https://, http://, or a file here"},
+                "--sha256": {"metavar": "HEX", "help": "what the file must hash to (SHA-512 is taken too)"},
+                "--sha256sums": {
+                    "metavar": "URL|FILE",
+                    "help": "a listing that has the file's checksum, such as SHA256SUMS or SHA512SUMS",
+                },
+                **_IMAGE,
+            },
+        ),
+        _Command(
+            "image build",
+            "build an image here, from Debian's packages",
+            "Build an image and register it: micro, which boots in seconds and is made for trying things out, or"
+            " debian, a whole Debian 12 with systemd, openssh and cloud-init. Needs no root.",
+            _manage_image("build"),
+            "examples:\n  onefleet image build micro\n  onefleet image build debian --name debian-12\n",
+            {"recipe": {"choices": ("micro", "debian"), "help": "what to build"}, **_IMAGE},
+        ),
+        _Command(
+            "image list",
+            "list all images",
+            "List the images that are registered or that the configuration names, and what is wrong with them.",
+            _list_images,
+            arguments=_JSON,
+        ),
+        _Command(
+            "image remove",
+            "remove a registered image",
+            "Remove an image. Machines that were made of it keep it until they end.",
+            _manage_image("remove"),
+            arguments={"name": {"metavar": "NAME", "help": "as `onefleet image list` tells it"}},
         ),
     )
 
@@ -339,6 +402,29 @@ def _operate(tell: Callable[[Any], str]) -> Callable[[Options], int]:
     return carry_out
 
 
+def _manage_image(verb: str) -> Callable[[Options], int]:
+    """Return what carries out a verb of `gateway.images`, and tells what is to be known of it."""
+
+    def carry_out(options: Options) -> int:
+        from gateway import config, images  # noqa: PLC0415
+
+        _say(images.VERBS[verb](config.load(options.config), options))
+        return 0
+
+    return carry_out
+
+
+def _list_images(options: Options) -> int:
+    from gateway import config, images  # noqa: PLC0415
+
+    found = images.listed(config.load(options.config))
+    if options.json:
+        _say_json(found)
+    else:
+        _say(_tell_images(found))
+    return 0
+
+
 _NOT_SAID = frozenset({"command", "config", "json"})
 
 
@@ -378,6 +464,21 @@ def _tell_keys(keys: Sequence[Mapping[str, Any]]) -> str:
 
 def _tell_key(key: Mapping[str, Any]) -> str:
     return f"{key['access_key']} is {'enabled' if key['is_enabled'] else 'disabled'}\n"
+
+
+def _tell_images(images: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            image["name"],
+            "yes" if image["is_configured"] else "no",
+            f"{image['disk_bytes'] / 1024**3:.1f} GiB" if image["disk_bytes"] else "-",
+            f"{image['used_bytes'] / 1024**2:.1f} MiB" if image["used_bytes"] else "-",
+            image["added_at"][:10] or "-",
+            image["trouble"] or image["source"] or image["disk"],
+        )
+        for image in images
+    ]
+    return _table(("IMAGE", "IN CONFIG", "DISK", "IN USE", "ADDED", "FROM, OR WHAT IS WRONG"), rows)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

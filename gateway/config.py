@@ -16,9 +16,11 @@ from core.accounts import Network
 from core.booking import PortRange
 from core.catalogue import Catalogue
 from core.compute.drivers import DRIVERS
+from core.compute.site import ImageFiles, Site
 from core.limits import Limits
+from core.reconciler import OrphanPolicy
 from gateway import kinds
-from gateway.catalogue import RANKS, Ranks, read_catalogue
+from gateway.catalogue import RANKS, Ranks, read_shop
 from gateway.kinds import Endpoint, known, line, one_of, seconds, whole
 from gateway.reading import ConfigError, Table, read_document, shown
 
@@ -61,7 +63,8 @@ class StorageSettings:
 class ComputeSettings:
     """Where machines come from. `driver_settings` is what the driver's `read_settings` made of its own table.
 
-    What machines use is sampled every `sample_seconds`; 0: never.
+    What machines use is sampled every `sample_seconds`; 0: never. `orphans` says what becomes of machines without rows.
+    For machines without a way out the gateway fetches from everywhere public, and from `relay_from` besides.
     """
 
     driver: str
@@ -71,6 +74,8 @@ class ComputeSettings:
     sweep_seconds: float
     launch_timeout_seconds: float
     sample_seconds: float
+    orphans: OrphanPolicy
+    relay_from: tuple[Network, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,10 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole configuration. EC2 is off without endpoints, ZeroSix if it is None; one of them is on."""
+    """The whole configuration. EC2 is off without endpoints, ZeroSix if it is None; one of them is on.
+
+    `image_files` has, by name, those images of the catalogue whose files the configuration names.
+    """
 
     server: ServerSettings
     storage: StorageSettings
@@ -126,6 +134,18 @@ class Settings:
     limits: LimitSettings
     log: LogSettings
     catalogue: Catalogue
+    image_files: Mapping[str, ImageFiles]
+
+    @property
+    def site(self) -> Site:
+        """Where drivers do their work."""
+        return Site(
+            self.server.data_dir,
+            self.compute.ssh_host,
+            self.image_files,
+            on_sale=[image.name for image in self.catalogue.images],
+            pool=tuple(block for zone in self.catalogue.zones for block in zone.pool),
+        )
 
     @property
     def mounts(self) -> str:
@@ -178,8 +198,8 @@ def _document(file: Path) -> Mapping[str, object]:
 def _settings(top: Table, base_dir: Path) -> Settings:
     server = top.section("server", partial(_server, base_dir=base_dir))
     zerosix = top.optional("zerosix", _zerosix)
-    catalogue = read_catalogue(top, zerosix.ranks if zerosix else None)
-    ec2 = top.one_or_many("ec2", partial(_ec2, regions=[region.name for region in catalogue.regions]))
+    shop = read_shop(top, zerosix.ranks if zerosix else None, base_dir)
+    ec2 = top.one_or_many("ec2", partial(_ec2, regions=[region.name for region in shop.catalogue.regions]))
     _check_front_ends(top, ec2, zerosix)
     return Settings(
         server=server,
@@ -189,7 +209,8 @@ def _settings(top: Table, base_dir: Path) -> Settings:
         zerosix=zerosix,
         limits=top.section("limits", _limits),
         log=top.section("log", _log),
-        catalogue=catalogue,
+        catalogue=shop.catalogue,
+        image_files=shop.image_files,
     )
 
 
@@ -229,6 +250,8 @@ def _compute(table: Table) -> ComputeSettings:
         sweep_seconds=table.get("sweep_seconds", seconds(0.01, 3600), 30.0),
         launch_timeout_seconds=table.get("launch_timeout_seconds", seconds(0.01, 86400), 600.0),
         sample_seconds=table.get("sample_seconds", kinds.seconds_or_never(1, 3600), 60.0),
+        orphans=OrphanPolicy(table.get("orphans", one_of(*OrphanPolicy), OrphanPolicy.REPORT.value)),
+        relay_from=table.each("relay_from", kinds.network),
     )
 
 

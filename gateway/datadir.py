@@ -52,13 +52,33 @@ class DataDirectory:
             UnusableDataDirectory: it is open to others, cannot be written, or its key file is missing or broken.
         """
         try:
-            _make_private(path)
+            make_private(path)
             with _locked(path):
                 yield cls(path, database, Vault(_key_of(path, database)))
         except PermissionError as error:
             raise UnusableDataDirectory(
                 f"{error.filename or path}: {error.strerror}; run onefleet as the owner of the data directory"
             ) from error
+
+
+def make_private(path: Path) -> None:
+    """Make the directory, or close it to others if it is ours; somebody else's is left alone.
+
+    Raises:
+        UnusableDataDirectory: it cannot be ours.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UnusableDataDirectory(f"{path}: the data directory's place is taken by a file") from None
+    if not path.stat().st_mode & _OTHERS:
+        return
+    if any(path.iterdir()) and not (path / LOCK_FILE).exists():
+        raise UnusableDataDirectory(
+            f"{path} has files that are not Onefleet's and is open to other users; name an empty or new directory as"
+            f" [server] data_dir, or close it: chmod 700 {path}"
+        )
+    path.chmod(0o700)
 
 
 def key_problem(path: Path, database: Path) -> str:
@@ -86,22 +106,6 @@ def holder_of(path: Path) -> int:
     finally:
         os.close(file)
     return 0
-
-
-def _make_private(path: Path) -> None:
-    """Make the directory, or close it to others if it is ours; somebody else's is left alone."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise UnusableDataDirectory(f"{path}: the data directory's place is taken by a file") from None
-    if not path.stat().st_mode & _OTHERS:
-        return
-    if any(path.iterdir()) and not (path / LOCK_FILE).exists():
-        raise UnusableDataDirectory(
-            f"{path} has files that are not Onefleet's and is open to other users; name an empty or new directory as"
-            f" [server] data_dir, or close it: chmod 700 {path}"
-        )
-    path.chmod(0o700)
 
 
 @contextmanager

@@ -4,13 +4,14 @@ import asyncio
 import os
 import socket
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.clock import SystemClock
 from core.compute.drivers import DRIVERS
+from core.compute.site import Sight
 from core.storage.migrate import migrations
 from core.storage.sqlite import open_sqlite
 from gateway.config import Settings
@@ -34,15 +35,9 @@ class Finding:
 
 def inspect(settings: Settings, file: Path) -> Sequence[Finding]:
     """Return how every part is. Nothing is changed, whether a gateway runs or not."""
-    parts: dict[str, Callable[[Settings], str]] = {
-        "data": _data,
-        "key file": _key_file,
-        "database": _database,
-        "driver": _driver,
-        "address": _address,
-        "tls": _tls,
-    }
-    return [Finding("config", is_ok=True, text=str(file)), *(_find(part, parts[part], settings) for part in parts)]
+    found = [Finding("config", is_ok=True, text=str(file))]
+    found += [_find(part, look, settings) for part, look in _PARTS.items()]
+    return found + [Finding("driver", sight.is_ok, sight.text) for sight in _driver(settings)]
 
 
 def migrate(settings: Settings) -> Sequence[str]:
@@ -109,10 +104,12 @@ def _schema(path: Path) -> int:
     return version
 
 
-def _driver(settings: Settings) -> str:
+def _driver(settings: Settings) -> Sequence[Sight]:
     compute = settings.compute
-    driver = DRIVERS[compute.driver].open_driver(compute.driver_settings, settings.server.data_dir, compute.ssh_host)
-    return f"{driver.name}. {driver.notice}"
+    return [
+        Sight(is_ok=True, text=compute.driver),
+        *DRIVERS[compute.driver].look(compute.driver_settings, settings.site),
+    ]
 
 
 def _address(settings: Settings) -> str:
@@ -145,3 +142,12 @@ def _tls(settings: Settings) -> str:
         return "off: plain HTTP"
     Tls(tls)
     return f"{tls.certificate} and {tls.key} fit"
+
+
+_PARTS: Mapping[str, Callable[[Settings], str]] = {
+    "data": _data,
+    "key file": _key_file,
+    "database": _database,
+    "address": _address,
+    "tls": _tls,
+}

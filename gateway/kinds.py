@@ -70,6 +70,11 @@ def line(value: object) -> str:
     return text(value)
 
 
+def line_or_nothing(value: object) -> str:
+    """Read one line of text, or an empty one."""
+    return "" if value == "" else line(value)
+
+
 def matching(pattern: str, expected: str) -> Kind[str]:
     """Return the kind of text that matches a pattern from end to end."""
     compiled = re.compile(pattern)

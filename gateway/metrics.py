@@ -12,9 +12,11 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from core.ids import ProductId
 from core.instances import State as Lifecycle
 from core.reconciler import Reconciler
 from core.state import State
+from core.usage import Total
 from protocols.boundary import Exchange
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -22,6 +24,17 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _MOST_SERIES = 2000
 """Front-ends name only actions they know; should one fail to, callers still cannot fill the memory with series."""
+
+_USED: Mapping[str, tuple[str, str]] = {
+    "sampled_machines": ("machines", "Machines that were up and sampled twice in a row."),
+    "used_cpus": ("cpus", "Processors that its machines kept busy."),
+    "used_memory_mib": ("memory_mib", "Memory that its machines used."),
+    "used_disk_read_bytes_per_second": ("disk_read_bytes", "What its machines read from their disks."),
+    "used_disk_written_bytes_per_second": ("disk_written_bytes", "What its machines wrote to their disks."),
+    "used_received_bytes_per_second": ("received_bytes", "What its machines received."),
+    "used_sent_bytes_per_second": ("sent_bytes", "What its machines sent."),
+}
+"""What is told of each product's machines, and which field of a total that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +122,17 @@ class Metrics:
         self._lag = _gauge(registry, "reconciler_lag_seconds", "For how long the machine waiting longest has waited.")
         self._queue = _gauge(registry, "reconciler_queue", "Machines that wait to be looked at.")
         self._orphans = _gauge(registry, "orphans", "Machines of the driver that no row knows of.")
+        self._used = {
+            part: _gauge(registry, name, f"{text} In the last round of samples.", "product")
+            for name, (part, text) in _USED.items()
+        }
         self._store = _gauge(registry, "store_healthy", "Whether the database can be written: 1 or 0.")
         self._ready = _gauge(registry, "ready", "Whether the gateway is ready, as /readyz tells: 1 or 0.")
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
 
-    def expose(self, state: State, reconciler: Reconciler, health: Health) -> bytes:
-        """Return everything in Prometheus' text format."""
+    def expose(self, state: State, reconciler: Reconciler, health: Health, totals: Mapping[ProductId, Total]) -> bytes:
+        """Return everything in Prometheus' text format. `totals` is what machines used, by their product."""
         self._lag.set(reconciler.lag_seconds())
         self._queue.set(reconciler.queue_length)
         self._orphans.set(reconciler.orphans)
@@ -125,6 +142,7 @@ class Metrics:
         for lifecycle in Lifecycle:
             self._instances.labels(lifecycle.value).set(by_state[lifecycle])
         self._expose_capacity(state)
+        self._expose_usage(state, totals)
         return generate_latest(self._registry)
 
     def _expose_capacity(self, state: State) -> None:
@@ -135,6 +153,12 @@ class Metrics:
                 labels = product.slug, state.zones[zone_id].name
                 self._capacity.labels(*labels).set(0 if product.is_retired else capacity)
                 self._occupied.labels(*labels).set(state.occupied[product.id, zone_id])
+
+    def _expose_usage(self, state: State, totals: Mapping[ProductId, Total]) -> None:
+        for part, gauge in self._used.items():
+            gauge.clear()
+            for product_id, total in totals.items():
+                gauge.labels(state.products[product_id].slug).set(getattr(total, part))
 
 
 def _gauge(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Gauge:

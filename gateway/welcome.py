@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import fill
 
 from core.catalogue import Product
+from core.compute.simulated import SimulatedDriver
 from core.ids import RegionId, ZoneId
 from core.state import State
 from gateway.config import Settings
 from protocols.ec2 import ids
+
+SIMULATED = SimulatedDriver.name
+_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,8 @@ def welcome(endpoint: str, settings: Settings, state: State, key: FirstKey, *, n
     product = _offer(state)
     parts = [_key_part(key)]
     if product is not None and (path := _plain_path(settings)) is not None:
-        parts.append(_ec2_part(endpoint + path.rstrip("/"), state, product, key))
+        is_real = settings.compute.driver != SIMULATED
+        parts.append(_ec2_part(endpoint + path.rstrip("/"), state, product, key, is_real=is_real))
     if product is not None and settings.zerosix is not None:
         parts.append(_zerosix_part(endpoint + settings.zerosix.path, product, key))
     parts.append(_closing_part(settings, notice, config_file))
@@ -53,16 +59,25 @@ def _key_part(key: FirstKey) -> str:
 """
 
 
-def _ec2_part(endpoint: str, state: State, product: Product, key: FirstKey) -> str:
+def _ec2_part(endpoint: str, state: State, product: Product, key: FirstKey, *, is_real: bool) -> str:
     region = state.regions[_region_of(state, product)].name
+    where = f"--endpoint-url {endpoint} --region {region}"
+    key_pair = f"""
+    aws ec2 create-key-pair {where} \\
+      --key-name first --query KeyMaterial --output text >first.pem
+    chmod 600 first.pem"""
+    named = " --key-name first"
+    login = """
+  It may take a minute until it lets you in: with -i first.pem, as its tag aws:onefleet:ssh tells.
+"""
     return f"""\
   Rent a machine as an EC2 client does, with the aws CLI:
 
     export AWS_ACCESS_KEY_ID={key.access_key}
-    export AWS_SECRET_ACCESS_KEY={key.secret_key}
-    aws ec2 run-instances --endpoint-url {endpoint} --region {region} \\
-      --instance-type {product.instance_type} --image-id {ids.image_id(product.image_id)}
-
+    export AWS_SECRET_ACCESS_KEY={key.secret_key}{key_pair if is_real else ""}
+    aws ec2 run-instances {where} \\
+      --instance-type {product.instance_type} --image-id {ids.image_id(product.image_id)}{named if is_real else ""}
+{login if is_real else ""}
   See it with boto3:
 
     python3 -c 'import boto3; print(boto3.client("ec2", "{region}",
@@ -85,7 +100,7 @@ def _zerosix_part(endpoint: str, product: Product, key: FirstKey) -> str:
 
 
 def _closing_part(settings: Settings, notice: str, config_file: Path) -> str:
-    noticed = f"  {notice}\n" if notice else ""
+    noticed = fill(notice, _WIDTH, initial_indent="  ", subsequent_indent="  ") + "\n" if notice else ""
     return f"""\
 {noticed}  Configuration: {config_file}
   Data:          {settings.server.data_dir}

@@ -60,9 +60,9 @@ OURS, THEIRS = "ours", "theirs"
 AT_ONCE = 6
 SSH_HOST = "192.0.2.7"
 
-# What passes is tried again until it works; what does not pass ends a launch.
+# What passes is tried again until it works; what does not pass ends a launch. A refused port does neither.
 PASSING = (DriverCode.UNAVAILABLE, DriverCode.TIMEOUT)
-LASTING = tuple(code for code in DriverCode if code not in PASSING)
+LASTING = tuple(code for code in DriverCode if code not in (*PASSING, DriverCode.PORT))
 HARMLESS = (
     *((verb, code) for verb in ("stop", "reboot", "destroy") for code in DriverCode),
     *((verb, code) for verb in ("ensure", "start") for code in PASSING),

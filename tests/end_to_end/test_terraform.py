@@ -119,7 +119,7 @@ def test_all_that_terraform_makes_changes_and_destroys_is_so_for_both_protocols(
 
 
 def tags(machine):
-    return {tag["Key"]: tag["Value"] for tag in machine["Tags"]}
+    return {tag["Key"]: tag["Value"] for tag in machine["Tags"] if not tag["Key"].startswith("aws:")}
 
 
 def groups(machine):

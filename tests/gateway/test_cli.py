@@ -23,6 +23,10 @@ COMMANDS = [
     "key renew",
     "key disable",
     "key enable",
+    "image add",
+    "image build",
+    "image list",
+    "image remove",
 ]
 
 
@@ -69,7 +73,7 @@ def test_every_command_explains_itself(onefleet, command):
 
 def test_help_lists_every_group(onefleet):
     said = onefleet("--help").stdout
-    assert all(word in said for word in ("serve", "check", "migrate", "account", "key"))
+    assert all(word in said for word in ("serve", "check", "migrate", "account", "key", "image"))
 
 
 def test_help_does_not_import_the_gateway(onefleet):
@@ -94,7 +98,10 @@ def test_the_version_is_told(onefleet):
     assert re.fullmatch(r"onefleet (\d+\.\d+\.\d+|\(not installed\))\n", onefleet("--version").stdout)
 
 
-@pytest.mark.parametrize("words", [[], ["dance"], ["account"], ["account", "add"], ["key", "add"], ["key", "renew"]])
+@pytest.mark.parametrize(
+    "words",
+    [[], ["dance"], ["account"], ["account", "add"], ["key", "add"], ["key", "renew"], ["image", "build", "beos"]],
+)
 def test_a_wrong_command_line_is_exit_code_2(onefleet, words):
     assert "usage: onefleet" in onefleet(*words, code=2).stderr
 
@@ -267,9 +274,10 @@ def test_check_finds_nothing_wrong_before_the_first_start_and_changes_nothing(on
         "data",
         "key file",
         "database",
-        "driver",
         "address",
         "tls",
+        "driver",
+        "driver",
     ]
     assert not (onefleet.folder / "data").exists()
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from core.booking import PortRange
 from core.catalogue import Gpu, ImageEntry, ProductEntry, RegionEntry, ZoneEntry
 from core.compute.drivers import DRIVERS
+from core.compute.site import ImageFiles, Site
 from core.limits import Limits
 from gateway import config
 from gateway.catalogue import RANKS
@@ -110,6 +111,8 @@ def test_what_is_left_out_has_its_default():
         sweep_seconds=30,
         launch_timeout_seconds=600,
         sample_seconds=60,
+        orphans="report",
+        relay_from=(),
     )
     assert settings.limits == config.LimitSettings(Limits(), 0.0, 1)
     assert settings.log == LogSettings("auto", "info")
@@ -231,6 +234,44 @@ def test_without_zerosix_attributes_are_held_against_no_ranks():
     assert config.parse(document, HERE).catalogue.products[0].attributes == {"cpu": "epyc-9654"}
 
 
+def image_files(**keys):
+    settings = config.parse(a_document(images=[{**IMAGE, **keys}]), HERE)
+    assert settings.site == Site(HERE / "data", "127.0.0.1", settings.image_files, on_sale=["debian-12"])
+    return settings.image_files
+
+
+def test_an_image_without_a_disk_is_sought_where_the_driver_keeps_images():
+    assert image_files() == image_files(disk="", kernel="", initrd="", kernel_arguments="") == {}
+
+
+def test_an_images_files_are_beside_the_configuration_and_need_not_exist():
+    assert image_files(disk="images/debian.qcow2") == {"debian-12": ImageFiles(HERE / "images/debian.qcow2")}
+    assert image_files(disk="/srv/debian.qcow2")["debian-12"].disk == Path("/srv/debian.qcow2")
+
+
+def test_a_kernel_is_told_where_its_root_is_unless_the_configuration_says_what_it_is_told():
+    files = {"disk": "disk.qcow2", "kernel": "vmlinuz", "initrd": "initrd"}
+    default = "root=/dev/vda ro console=tty0 console=ttyS0"
+    assert image_files(**files) == {
+        "debian-12": ImageFiles(HERE / "disk.qcow2", HERE / "vmlinuz", HERE / "initrd", default)
+    }
+    assert image_files(**files, kernel_arguments="root=/dev/vda1")["debian-12"].kernel_arguments == "root=/dev/vda1"
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ({"kernel": "vmlinuz"}, "kernel: is of no use without disk"),
+        ({"disk": "disk.qcow2", "initrd": "initrd"}, "initrd: is of no use without kernel"),
+        ({"disk": "disk.qcow2", "kernel_arguments": "ro"}, "kernel_arguments: is of no use without kernel"),
+        ({"disk": 5}, "disk: 5 is not a text in quotes"),
+        ({"disk": "disk.qcow2", "kernel": "a\nb"}, "kernel: 'a\\nb' is not one line of text"),
+    ],
+)
+def test_files_of_an_image_that_make_no_sense_are_refused(keys, problem):
+    assert problems_of(a_document(images=[{**IMAGE, **keys}])) == [f"images[0].{problem}"]
+
+
 def test_the_driver_reads_its_own_table():
     settings = settings_with("compute.simulated", {"boot_seconds": 0.5})
     assert settings.compute.driver_settings == DRIVERS["simulated"].read_settings({"boot_seconds": 0.5})
@@ -309,7 +350,8 @@ PRICE = "is not a decimal number such as 0.25"
             "'/wp-json/api/v1' lies within zerosix.path, which is '/wp-json/api/v1/'",
         ),
         # words
-        ("compute.driver", "qemv", "there is no driver 'qemv'; known: simulated"),
+        ("compute.driver", "qemv", "there is no driver 'qemv'; known: simulated, qemu"),
+        ("compute.orphans", "keep", "'keep' is not one of report, remove"),
         ("ec2.dialect", "azure", "'azure' is not one of aws, gigenet"),
         ("ec2.host", "a b", "'a b' is not a host name or an address"),
         ("ec2.strict", 1, "1 is not true or false"),

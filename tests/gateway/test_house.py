@@ -8,6 +8,7 @@ import pytest
 
 from core.clock import SystemClock
 from core.compute.simulated import SimulatedDriver, SimulatedSettings
+from core.compute.site import Site
 from core.ports import DriverError
 from core.reconciler import Reconciler
 from core.storage.sqlite import open_sqlite
@@ -16,6 +17,7 @@ from gateway import app, config, server
 from gateway.app import Gateway, Steward, open_gateway
 from gateway.datadir import DataDirectory
 from tests.running import DEADLINE_SECONDS, a_config, write_config
+from tests.yard import PORTS
 
 
 @pytest.fixture
@@ -39,9 +41,9 @@ async def until(condition) -> None:
 async def test_a_reconciler_that_dies_is_told_and_started_again(tmp_path, monkeypatch):
     monkeypatch.setattr(app, "_RESTART_SECONDS", 0.05)
     store = await open_sqlite(tmp_path / "onefleet.db", Vault(bytes(32)), SystemClock())
-    driver = SimulatedDriver(SimulatedSettings(), tmp_path)
+    driver = SimulatedDriver(SimulatedSettings(), Site(tmp_path))
     await driver.open()
-    reconciler = Reconciler(store, driver, SystemClock())
+    reconciler = Reconciler(store, driver, SystemClock(), PORTS)
     steward = Steward(store, reconciler)
 
     async def reason() -> str:
@@ -67,7 +69,8 @@ async def _is(told, expected: str) -> bool:
 
 async def test_it_is_not_ready_before_the_machines_have_been_looked_at(tmp_path):
     store = await open_sqlite(tmp_path / "onefleet.db", Vault(bytes(32)), SystemClock())
-    steward = Steward(store, Reconciler(store, SimulatedDriver(SimulatedSettings(), tmp_path), SystemClock()))
+    driver = SimulatedDriver(SimulatedSettings(), Site(tmp_path))
+    steward = Steward(store, Reconciler(store, driver, SystemClock(), PORTS))
     assert (await steward.health()).reasons() == {"reconciler": "the machines have not been looked at yet"}
     await store.close()
 

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -6,25 +6,30 @@ from time import perf_counter
 
 import pytest
 
+from core.catalogue import Product
 from core.clock import SystemClock
 from core.compute.simulated import SimulatedDriver, SimulatedSettings
+from core.compute.site import Site
 from core.ids import AccountId, ImageId, InstanceId, OrderId, ProductId, ZoneId
 from core.instances import Instance, Power, ShutdownBehaviour, Wanted
 from core.reconciler import Reconciler
 from core.state import State
 from core.storage.sqlite import open_sqlite
+from core.usage import Total
 from core.vault import Vault
 from gateway.metrics import Health, Metrics
 from protocols.boundary import Exchange
+from tests.yard import PORTS
 
 WELL = Health("", "")
+NOTHING: Mapping[ProductId, Total] = {}
 
 
 @pytest.fixture
 async def reconciler(tmp_path: Path) -> AsyncIterator[Reconciler]:
     clock = SystemClock()
     store = await open_sqlite(tmp_path / "onefleet.db", Vault(bytes(32)), clock)
-    yield Reconciler(store, SimulatedDriver(SimulatedSettings(), tmp_path), clock)
+    yield Reconciler(store, SimulatedDriver(SimulatedSettings(), Site(tmp_path)), clock, PORTS)
     await store.close()
 
 
@@ -51,9 +56,14 @@ def a_machine(number: int, wanted: Wanted = Wanted.RUNNING, observed: Power | No
 
 
 def lines_of(
-    metrics: Metrics, reconciler: Reconciler, *, state: State | None = None, health: Health = WELL
+    metrics: Metrics,
+    reconciler: Reconciler,
+    *,
+    state: State | None = None,
+    health: Health = WELL,
+    totals: Mapping[ProductId, Total] = NOTHING,
 ) -> list[str]:
-    return metrics.expose(state or State(), reconciler, health).decode().splitlines()
+    return metrics.expose(state or State(), reconciler, health, totals).decode().splitlines()
 
 
 async def test_requests_are_counted_by_protocol_action_and_code(reconciler):
@@ -93,6 +103,44 @@ async def test_a_state_that_machines_have_left_goes_back_to_none(reconciler):
     assert 'onefleet_instances{state="running"} 0.0' in lines_of(metrics, reconciler)
 
 
+def a_product(number: int, slug: str) -> Product:
+    return Product(
+        id=ProductId(number),
+        slug=slug,
+        title=slug,
+        description="",
+        instance_type=slug,
+        hourly_price=Decimal(1),
+        currency="USD",
+        attributes={},
+        geo="europe",
+        vcpus=1,
+        memory_mib=1024,
+        disk_gib=10,
+        gpu=None,
+        architecture="x86_64",
+        image_id=ImageId(1),
+        capacity={},
+    )
+
+
+async def test_what_machines_use_is_told_by_product(reconciler):
+    metrics, state = Metrics(), State()
+    state.put(a_product(7, "small"))
+    totals = {ProductId(7): Total(2, 0.5, 400.0, 20, 30, 200, 1)}
+    lines = lines_of(metrics, reconciler, state=state, totals=totals)
+    assert [line for line in lines if 'product="small"' in line] == [
+        'onefleet_sampled_machines{product="small"} 2.0',
+        'onefleet_used_cpus{product="small"} 0.5',
+        'onefleet_used_memory_mib{product="small"} 400.0',
+        'onefleet_used_disk_read_bytes_per_second{product="small"} 20.0',
+        'onefleet_used_disk_written_bytes_per_second{product="small"} 30.0',
+        'onefleet_used_received_bytes_per_second{product="small"} 200.0',
+        'onefleet_used_sent_bytes_per_second{product="small"} 1.0',
+    ]
+    assert not [line for line in lines_of(metrics, reconciler, state=state) if 'product="small"' in line]
+
+
 async def test_an_unhealthy_store_is_told(reconciler):
     lines = lines_of(Metrics(), reconciler, health=Health("the disk is full", ""))
     assert "onefleet_store_healthy 0.0" in lines
@@ -118,8 +166,8 @@ async def test_ten_thousand_machines_are_counted_without_holding_the_loop(reconc
     metrics, state = Metrics(), State()
     for number in range(10_000):
         state.put(a_machine(number))
-    metrics.expose(state, reconciler, WELL)
-    assert min(_milliseconds(lambda: metrics.expose(state, reconciler, WELL)) for _ in range(5)) < 40, (
+    metrics.expose(state, reconciler, WELL, NOTHING)
+    assert min(_milliseconds(lambda: metrics.expose(state, reconciler, WELL, NOTHING)) for _ in range(5)) < 40, (
         "measured 2 when written"
     )
 
