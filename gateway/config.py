@@ -245,7 +245,7 @@ def _compute(table: Table) -> ComputeSettings:
     return ComputeSettings(
         driver=driver,
         driver_settings=_driver_settings(table, driver),
-        ports=table.get("ssh_ports", kinds.port_range, PortRange(20000, 39999)),
+        ports=table.get("ssh_ports", kinds.port_range, PortRange(20000, 32767)),
         ssh_host=table.get("ssh_host", kinds.host, "127.0.0.1"),
         sweep_seconds=table.get("sweep_seconds", seconds(0.01, 3600), 30.0),
         launch_timeout_seconds=table.get("launch_timeout_seconds", seconds(0.01, 86400), 600.0),

@@ -230,7 +230,7 @@ def port_range(value: object) -> PortRange:
     found = _PORT_RANGE.fullmatch(text(value))
     first, last = (int(found[1]), int(found[2])) if found else (0, 0)
     if not 1 <= first <= last <= _MOST_PORT:
-        raise unfit(value, f"a range of ports from 1 to {_MOST_PORT}, such as 20000-39999")
+        raise unfit(value, f"a range of ports from 1 to {_MOST_PORT}, such as 20000-32767")
     return PortRange(first, last)
 
 

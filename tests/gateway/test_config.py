@@ -106,7 +106,7 @@ def test_what_is_left_out_has_its_default():
     assert settings.compute == config.ComputeSettings(
         driver="simulated",
         driver_settings=DRIVERS["simulated"].read_settings({}),
-        ports=PortRange(20000, 39999),
+        ports=PortRange(20000, 32767),
         ssh_host="127.0.0.1",
         sweep_seconds=30,
         launch_timeout_seconds=600,
@@ -289,7 +289,7 @@ NAME = "is not a name of 1 to 64 letters, digits and . _ - that starts with a le
 PORT = "is not a whole number from 0 to 65535"
 ENDPOINT = "is not a host and a port such as 127.0.0.1:8080 or [::1]:8080"
 ORIGIN = "is not a scheme, a host and maybe a port, and no path, such as https://cloud.example"
-PORTS = "is not a range of ports from 1 to 65535, such as 20000-39999"
+PORTS = "is not a range of ports from 1 to 65535, such as 20000-32767"
 FILE = "is not a file such as sqlite:onefleet.db or sqlite:/var/lib/onefleet/onefleet.db"
 PRICE = "is not a decimal number such as 0.25"
 

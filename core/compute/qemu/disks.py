@@ -1,15 +1,13 @@
 """The disks of machines: layers over their images, which hold only what a machine has written."""
 
-import asyncio
 import shutil
 from pathlib import Path
 
+from core.compute.qemu.hostcommand import run
 from core.ports import DriverCode, DriverError
 
 _MIB = 2**20
 _SIZE_OFFSET = 24
-_PATIENCE_SECONDS = 60.0
-
 _NO_SPACE = "no space left"
 
 
@@ -69,24 +67,6 @@ def refusal(what: str, why: str) -> DriverError:
 
 async def _qemu_img(*words: str) -> None:
     try:
-        run = await asyncio.create_subprocess_exec(
-            "qemu-img",
-            *words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-    except OSError as error:
-        detail = f"qemu-img: {error.strerror}; on Debian it is in the package qemu-utils"
-        raise DriverError(DriverCode.UNAVAILABLE, "The host cannot make disks now.", detail=detail) from error
-    try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            said, _ = await run.communicate()
-    except TimeoutError:
-        detail = f"qemu-img {words[0]} took longer than {_PATIENCE_SECONDS:g} seconds"
-        raise DriverError(DriverCode.TIMEOUT, "The host takes too long to make a disk.", detail=detail) from None
-    finally:
-        if run.returncode is None:
-            run.kill()
-    if run.returncode:
-        raise refusal(f"qemu-img {words[0]}", " ".join(said.decode(errors="replace").split()))
+        await run(["qemu-img", *words], package="qemu-utils", sentence="The host cannot make disks now.")
+    except DriverError as error:
+        raise (error if error.code is DriverCode.TIMEOUT else refusal("qemu-img", error.detail)) from error

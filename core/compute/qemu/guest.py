@@ -134,6 +134,7 @@ class Guest:
         Raises:
             OSError: its folder cannot be used.
         """
+        await asyncio.to_thread(self._clear_away)
         if process.is_alive(self._folder):
             await self._take_on()
         elif self.record.phase is Phase.UP and self.record.boot != self._host.boot:
@@ -200,15 +201,18 @@ class Guest:
                 await self._take_over(spec)
                 return
             new = machine.files_of(self._folder, spec.generation)
-            await asyncio.to_thread(shutil.rmtree, new, ignore_errors=True)  # of a time before that was cut short
-            made = await make(new)
+            await asyncio.to_thread(self._clear_away)  # of a time before that was cut short
+            try:
+                made = await make(new)
+            except BaseException:
+                await asyncio.shield(asyncio.to_thread(self._clear_away))
+                raise
             was_up = self.record.phase is Phase.UP
             if self.record.phase is not Phase.DOWN:
                 await self._turn_off()
-            old = machine.files_of(self._folder, self.record.spec.generation)
             await asyncio.to_thread(machine.write, self._folder, made)
             self.record = made
-            await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
+            await asyncio.to_thread(self._clear_away)
             await self._host.wiring.lay(made.spec)
             if was_up:
                 await self._bring_up()
@@ -496,6 +500,13 @@ class Guest:
             said = await self._link.tell("human-monitor-command", {"command-line": f"hostfwd_add {new}-:22"})
             if said:
                 raise process.refusal(said)
+
+    def _clear_away(self) -> None:
+        """Remove what disks it has beside its own: one that was replaced, or never finished. It removes files."""
+        own = machine.files_of(self._folder, self.record.spec.generation)
+        for files in self._folder.iterdir():
+            if files.name.isdecimal() and files != own:
+                shutil.rmtree(files, ignore_errors=True)
 
     def _write(self, **changes: object) -> None:
         """Change its record. A host whose disk is full must not keep a machine from ending: memory knows, then."""

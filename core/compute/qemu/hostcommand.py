@@ -1,15 +1,16 @@
-"""Runs commands of the host that change its network."""
+"""Runs commands of the host that change its network, or make disks."""
 
 import asyncio
 from collections.abc import Sequence
 
 from core.ports import DriverCode, DriverError
 
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 60.0
+_NETWORK = "The host's network cannot be changed now."
 
 
-async def run(words: Sequence[str], text: str = "", *, package: str) -> str:
-    """Return what a command prints when it is fed a text.
+async def run(words: Sequence[str], text: str = "", *, package: str, sentence: str = _NETWORK) -> str:
+    """Return what a command prints when it is fed a text. The sentence is what renters are told if it fails.
 
     Raises:
         DriverError: UNAVAILABLE, if it cannot be run or refuses; TIMEOUT. What it said is in the detail.
@@ -22,21 +23,19 @@ async def run(words: Sequence[str], text: str = "", *, package: str) -> str:
             stderr=asyncio.subprocess.PIPE,
         )
     except OSError as error:
-        raise _refusal(f"{words[0]}: {error.strerror}; on Debian it is in the package {package}") from error
+        detail = f"{words[0]}: {error.strerror}; on Debian it is in the package {package}"
+        raise DriverError(DriverCode.UNAVAILABLE, sentence, detail=detail) from error
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             printed, complaint = await command.communicate(text.encode())
     except TimeoutError:
         detail = f"{words[0]} took longer than {_PATIENCE_SECONDS:g} seconds"
-        raise DriverError(DriverCode.TIMEOUT, "The host takes too long to change its network.", detail=detail) from None
+        raise DriverError(DriverCode.TIMEOUT, sentence, detail=detail) from None
     finally:
         if command.returncode is None:
             command.kill()
             await asyncio.shield(command.wait())
     if command.returncode:
-        raise _refusal(f"{' '.join(words)}: {' '.join(complaint.decode(errors='replace').split())}")
+        detail = f"{' '.join(words)}: {' '.join(complaint.decode(errors='replace').split())}"
+        raise DriverError(DriverCode.UNAVAILABLE, sentence, detail=detail)
     return printed.decode()
-
-
-def _refusal(detail: str) -> DriverError:
-    return DriverError(DriverCode.UNAVAILABLE, "The host's network cannot be changed now.", detail=detail)

@@ -3,7 +3,6 @@ import shutil
 import socket
 import subprocess
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,6 @@ from core.ports import DriverError
 from core.securitygroups import Rule, Traffic
 from tests.builders import a_launch_spec, a_security_group
 from tests.clocks import eventually
-from tests.netns import Host, need_namespaces
 
 SPEC = a_launch_spec(5)
 NOBODY = 65534
@@ -70,18 +68,6 @@ def test_a_machine_on_a_wire_is_told_its_network_and_no_public_address():
 
 
 # --- wires
-
-
-@pytest.fixture
-def host():
-    """A host of the test's own, on which the test is."""
-    need_namespaces()
-    if not Path("/dev/net/tun").exists():
-        pytest.skip("there is no /dev/net/tun; load the module tun")
-    host = Host()
-    with host.inside():
-        yield host
-    host.close()
 
 
 def shown(what):

@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,7 @@ from core.compute.site import Site
 from core.ids import InstanceId
 from core.securitygroups import Rule, Traffic
 from tests.builders import a_launch_spec, a_security_group
-from tests.netns import Host, need_namespaces
+from tests.netns import Host
 
 ONE = InstanceId(1)
 SMALL = a_launch_spec(ONE, memory_mib=256, disk_gib=1, private_address="10.1.0.5")
@@ -26,18 +25,6 @@ BOOT_SECONDS = 90
 
 OUT = Traffic(is_egress=True, protocol="-1", block="0.0.0.0/0")
 SSH_FROM_THE_WORLD = Traffic(is_egress=False, protocol="tcp", first_port=22, last_port=22, block=f"{WORLD}/32")
-
-
-@pytest.fixture
-def host():
-    """A host of the test's own, on which the test is."""
-    need_namespaces()
-    if not Path("/dev/net/tun").exists():
-        pytest.skip("there is no /dev/net/tun; load the module tun")
-    host = Host()
-    with host.inside():
-        yield host
-    host.close()
 
 
 @pytest.fixture
