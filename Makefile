@@ -13,7 +13,7 @@ help: ## show this
 	@echo 'make run     the gateway on 127.0.0.1:8080, with config.toml'
 	@echo 'make test    all tests; fewer with ARGS, as in: make test ARGS="tests/gateway -k tls"'
 	@echo 'make check   formatting, lint, types, import contracts'
-	@echo 'make bench   speed against a bare server and against moto, as a table'
+	@echo 'make bench   speed beside a bare server, moto and bare QEMU, as a table; fewer with ARGS=--quick'
 	@echo 'make venv    only install, into $(VENV)'
 	@echo 'make clean   remove what was made, but not data/'
 

@@ -1,8 +1,9 @@
-"""How fast Onefleet is, beside a bare handler and beside moto, in one run on this machine.
+"""How fast Onefleet is, beside a bare handler, moto and bare QEMU, in one run on this machine.
 
-    .venv/bin/python tests/bench/bench.py [--quick] [--json bench-results.json]
+    .venv/bin/python tests/bench/bench.py [--quick] [--without-machines] [--json bench-results.json]
 
-The servers run on one core and the load on another. Everything stays on the loopback interface.
+The servers run on one core and the load on another, and real machines with all that belongs to them on every core.
+Everything stays on the loopback interface.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,11 +33,13 @@ def main() -> int:
     if not options.trial and find_spec("moto") is None:
         sys.exit("bench.py: moto is not installed; `make bench` installs it: pip install '.[bench]'")
     effort = TRIAL if options.trial else QUICK if options.quick else FULL
+    if options.without_machines:
+        effort = replace(effort, boots={})
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no server is left behind
     started = time.monotonic()
     cores = _cores()
     # Not /tmp, which may be in memory.
-    with tempfile.TemporaryDirectory(prefix="onefleet-bench-", dir="/var/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"onefleet-bench-{os.getpid()}-", dir="/var/tmp") as folder:
         figures = list(Bench(Path(folder), effort, cores).run())
     seconds = time.monotonic() - started
     sys.stderr.write("\n")
@@ -46,28 +50,29 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure Onefleet beside a bare handler and beside moto.")
+    parser = argparse.ArgumentParser(description="Measure Onefleet beside a bare handler, moto and bare QEMU.")
     parser.add_argument("--quick", action="store_true", help="less of everything: a minute instead of five")
     parser.add_argument("--trial", action="store_true", help="hardly anything, without moto: does the benchmark work?")
+    parser.add_argument("--without-machines", action="store_true", help="boot no real machines, which takes a while")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures to this file as well")
     return parser.parse_args()
 
 
 def _cores() -> Cores:
     """Return the first and the last core that this process may use; they are the same if it has only one."""
-    usable = sorted(os.sched_getaffinity(0))
-    return Cores(server=usable[0], load=usable[-1])
+    usable = os.sched_getaffinity(0)
+    return Cores(frozenset({min(usable)}), frozenset({max(usable)}), frozenset(usable))
 
 
 def _surroundings(cores: Cores, effort: Effort, seconds: float) -> str:
     versions = " ".join(f"{name} {number}" for name, number in _versions(effort).items())
-    return f"{versions}\nservers on core {cores.server}, load on core {cores.load}; {seconds:.0f} s in all"
+    return f"{versions}\nservers on core {min(cores.server)}, load on core {min(cores.load)}; {seconds:.0f} s in all"
 
 
 def _document(figures: Sequence[Figure], cores: Cores, effort: Effort, seconds: float) -> Mapping[str, object]:
     return {
         "versions": _versions(effort),
-        "cores": {"server": cores.server, "load": cores.load, "of": os.cpu_count(), "model": _model()},
+        "cores": {"server": min(cores.server), "load": min(cores.load), "of": os.cpu_count(), "model": _model()},
         "rounds": effort.rounds,
         "seconds": seconds,
         "measures": [figure.document() for figure in figures],

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from textwrap import shorten
 
 _HEAD = ("measure", "ours", "peer", "ratio", "min..max", "CPU, µs", "target", "verdict")
 _DOUBT = "? other processes used these cores as well: trust the CPU per request, not the rates\n"
@@ -124,7 +125,73 @@ class Limit:
         }
 
 
-Figure = Race | Limit
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Seconds that something took us and a peer, round by round, and our share: what we took longer, of all we took.
+
+    The median of the pairs' shares counts.
+    """
+
+    name: str
+    ours: Sequence[float]
+    peer: Sequence[float]
+    at_most: float
+
+    @property
+    def shares(self) -> Sequence[float]:
+        """Our share, pair by pair; below 0 where we were faster."""
+        return [(ours - peer) / ours for ours, peer in zip(self.ours, self.peer, strict=True)]
+
+    @property
+    def missed_by(self) -> float:
+        """By which share of the target it was missed; 0 if it was met."""
+        return max(0.0, median(self.shares) / self.at_most - 1)
+
+    def row(self) -> Sequence[str]:
+        """Return the row of the table."""
+        shares = self.shares
+        return (
+            self.name,
+            f"{_short(median(self.ours))} s",
+            f"{_short(median(self.peer))} s",
+            f"{median(shares):.0%}",
+            f"{min(shares):.0%}..{max(shares):.0%}",
+            "",
+            f"<={self.at_most:.0%}",
+            _verdict(self.missed_by),
+        )
+
+    def document(self) -> Mapping[str, object]:
+        """Return everything, for the JSON file."""
+        return {
+            "name": self.name,
+            "unit": "s",
+            "ours": list(self.ours),
+            "peer": list(self.peer),
+            "ratios": self.shares,
+            "figure": median(self.shares),
+            "target": {"at_most": self.at_most},
+            "missed_by": self.missed_by,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """What this host does not let us measure, and why."""
+
+    name: str
+    why: str
+
+    def row(self) -> Sequence[str]:
+        """Return the row of the table: what it says goes over the other columns."""
+        return (self.name, shorten(f"not measured: {self.why}", sum(_WIDTHS[1:])), *[""] * (len(_WIDTHS) - 2))
+
+    def document(self) -> Mapping[str, object]:
+        """Return everything, for the JSON file."""
+        return {"name": self.name, "not_measured": self.why}
+
+
+Figure = Race | Limit | Share | Unmeasured
 
 
 def table(figures: Sequence[Figure]) -> str:

@@ -72,6 +72,15 @@ def drive(address: Address, requests: Sequence[bytes], connections: int) -> floa
     return uvloop.run(_drive(address, requests, connections))
 
 
+def pace(address: Address, requests: Sequence[bytes], per_second: float) -> None:
+    """Send each request when its time has come, whether those before it are answered or not; return with the last answer.
+
+    Raises:
+        Refused: an answer was not 200.
+    """
+    uvloop.run(_pace(address, requests, per_second))
+
+
 def longest_wait(address: Address, probe: bytes, requests: Sequence[bytes]) -> float:
     """Return the longest that a second client waited for the probe's answer while the requests were answered, seconds.
 
@@ -87,6 +96,14 @@ async def _drive(address: Address, requests: Iterable[bytes], connections: int) 
         for _ in range(connections):
             group.create_task(_keep_asking(address, waiting))
     return time.perf_counter() - started
+
+
+async def _pace(address: Address, requests: Sequence[bytes], per_second: float) -> None:
+    started = time.perf_counter()
+    async with asyncio.timeout(_ANSWER_SECONDS), asyncio.TaskGroup() as group:
+        for number, request in enumerate(requests):
+            await asyncio.sleep(started + number / per_second - time.perf_counter())
+            group.create_task(_keep_asking(address, iter([request])))
 
 
 async def _longest_wait(address: Address, probe: bytes, requests: Sequence[bytes]) -> float:

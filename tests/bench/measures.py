@@ -3,32 +3,52 @@
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from figures import Figure, Lap, Limit, Race
-from load import Answer, demand, drive, longest_wait
-from servers import IMAGE, INSTANCE_TYPE, Cores, House, Server, await_answer, build_house, floor, moto, stop
+from figures import Figure, Lap, Limit, Race, Share, Unmeasured
+from guests import CannotRun, Yard, a_yard
+from load import Answer, demand, drive, longest_wait, pace
+from servers import (
+    IMAGE,
+    INSTANCE_TYPE,
+    MACHINE,
+    RESERVATION,
+    Cores,
+    House,
+    Server,
+    await_answer,
+    build_house,
+    floor,
+    found,
+    moto,
+    stop,
+)
 from signing import Key, booking, ec2_request, plain_request, zerosix_request
 
 _CLIENTS, _MOTO_CLIENTS = 32, 4
 """Moto is at its fastest with four: fewer leave it idle, and more are threads that hinder one another."""
 
 _HOLD_MS, _READY_SECONDS, _RESIDENT_MB = 20.0, 1.0, 100.0
+_LAG_MS, _LAST_MS, _GATEWAY_SHARE = 250.0, 500.0, 0.10
+_LAUNCHES_PER_SECOND = 100
+_LOOK_SECONDS = 0.05
 _MOTO_BATCH = 50
 _FOLLOW_UPS = 200
 """Small requests after a large one, while the reconciler does what the large one asked for."""
 
-_MACHINE = re.compile(rb"<instanceId>(i-[0-9a-f]+)<")
-_RESERVATION = re.compile(rb"<reservationId>r-([0-9a-f]+)<")
 _NEXT = re.compile(rb"<nextToken>([^<]+)<")
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many rounds of races and of what has a limit, how many requests a round, and what many and most machines are."""
+    """How many rounds of races and of what has a limit, how many requests a round, and what many and most machines are.
+
+    Machines are launched for so many seconds. Real ones are booted, by how many there are at once, so many times.
+    """
 
     rounds: int
     limit_rounds: int
@@ -39,6 +59,8 @@ class Effort:
     moto_bookings: int
     many: int
     most: int
+    launch_seconds: float
+    boots: Mapping[int, int]
     has_moto: bool = True
 
 
@@ -52,9 +74,20 @@ FULL = Effort(
     moto_bookings=60,
     many=1000,
     most=10_000,
+    launch_seconds=20,
+    boots={1: 5, 4: 2},
 )
 QUICK = replace(
-    FULL, rounds=5, limit_rounds=3, reads=1500, bookings=400, many_reads=20, moto_reads=40, moto_bookings=20
+    FULL,
+    rounds=5,
+    limit_rounds=3,
+    reads=1500,
+    bookings=400,
+    many_reads=20,
+    moto_reads=40,
+    moto_bookings=20,
+    launch_seconds=5,
+    boots={1: 3},
 )
 TRIAL = Effort(
     rounds=1,
@@ -66,6 +99,8 @@ TRIAL = Effort(
     moto_bookings=1,
     many=20,
     most=30,
+    launch_seconds=0.2,
+    boots={1: 1},
     has_moto=False,
 )
 """Just enough to see that the benchmark works."""
@@ -113,6 +148,9 @@ class Bench:
 
     def run(self) -> Iterator[Figure]:
         """Yield each figure once it is known."""
+        if self._effort.boots:
+            yield from self._with_real_ones()
+        yield from self._launching()
         yield from self._with_one()
         yield from self._with_many()
         yield from self._with_most()
@@ -147,6 +185,47 @@ class Bench:
             house.fill(self._effort.most)
         yield self._ready(house, self._effort.most)
         yield self._resident(house)
+
+    def _launching(self) -> Iterator[Limit]:
+        """Yield how long machines waited at most while they were launched in a steady stream, and until the last one ran.
+
+        The latter counts from when the last was asked for, so that answers which came late count as well.
+        """
+        house = build_house(self._folder / "launched", self._cores)
+        count = int(_LAUNCHES_PER_SECOND * self._effort.launch_seconds)
+        _tell(f"{_LAUNCHES_PER_SECOND} launches/s")
+        # The gateway ends first: should this be interrupted, nobody goes on asking it.
+        with ThreadPoolExecutor(1) as beside, house.serving():
+            requests = BOOKING.make(house.key, count)
+            started = time.perf_counter()
+            asking = beside.submit(pace, house.address, requests, _LAUNCHES_PER_SECOND)
+            lags = [house.lag_seconds() * 1000]
+            while not asking.done():
+                time.sleep(_LOOK_SECONDS)
+                lags.append(house.lag_seconds() * 1000)
+            asking.result()
+            house.wait_until_settled()
+            late = (time.perf_counter() - started - (count - 1) / _LAUNCHES_PER_SECOND) * 1000
+        name = f"{_LAUNCHES_PER_SECOND} launches/s"
+        yield Limit(f"{name}: longest waiting", "ms", lags, max(lags), _LAG_MS)
+        yield Limit(f"{name}: last one runs", "ms", [late], late, _LAST_MS)
+
+    def _with_real_ones(self) -> Iterator[Share | Unmeasured]:
+        try:
+            with a_yard(self._folder, self._cores) as yard:
+                for count, rounds in self._effort.boots.items():
+                    yield self._boots(yard, count, rounds)
+        except CannotRun as error:
+            yield Unmeasured("first ssh command / bare QEMU", str(error))
+
+    def _boots(self, yard: Yard, count: int, rounds: int) -> Share:
+        name = f"first ssh, {count} machine{'s' * (count > 1)} / bare QEMU"
+        ours, bare = [], []
+        for number in range(rounds):
+            _tell(f"{name}: round {number + 1}")
+            ours.append(yard.ours(count))
+            bare.append(yard.bare(count))
+        return Share(name, ours, bare, _GATEWAY_SHARE)
 
     # --- races
 
@@ -225,19 +304,19 @@ class Bench:
 
 def _describing(answer: Answer) -> Question:
     """Return the question for the machine that an answer tells of."""
-    machine = _found(_MACHINE, answer)
+    machine = found(MACHINE, answer)
     return Question(lambda key, count: [ec2_request(key, "DescribeInstances", {"InstanceId.1": machine})] * count)
 
 
 def _retrieving(answer: Answer) -> Question:
     """Return the question for the order that an answer tells of; each request has its own nonce."""
-    path = f"/wp-json/api/v1/orders/{int(_found(_RESERVATION, answer), 16)}"
+    path = f"/wp-json/api/v1/orders/{int(found(RESERVATION, answer), 16)}"
     return Question(lambda key, count: [zerosix_request(key, path) for _ in range(count)], path)
 
 
 def _large_requests(house: House) -> Iterator[tuple[str, Sequence[bytes]]]:
     """Yield requests that concern every machine, by name, with small ones after those that set machines in motion."""
-    machines = [id_.decode() for id_ in _MACHINE.findall(house.ask("DescribeInstances", {}).body)]
+    machines = [id_.decode() for id_ in MACHINE.findall(house.ask("DescribeInstances", {}).body)]
     chosen = {f"InstanceId.{number}": id_ for number, id_ in enumerate(machines, start=1)}
     tagged = {f"ResourceId.{number}": id_ for number, id_ in enumerate(machines, start=1)}
 
@@ -264,22 +343,15 @@ def _list_all(house: House) -> None:
     token = ""
     while True:
         answer = house.ask("DescribeInstances", {"MaxResults": "1000", **({"NextToken": token} if token else {})})
-        found = _NEXT.search(answer.body)
-        if found is None:
+        following = _NEXT.search(answer.body)
+        if following is None:
             return
-        token = found[1].decode()
+        token = following[1].decode()
 
 
 def _key_at(server: Server) -> Key:
     """Return a key for a server that asks nobody for one."""
     return Key(server.host, "AKIAIOSFODNN7EXAMPLE", "secret")
-
-
-def _found(pattern: re.Pattern[bytes], answer: Answer) -> str:
-    found = pattern.search(answer.body)
-    if found is None:
-        raise ValueError(f"no {pattern.pattern!r} in {answer.body[:300]!r}")
-    return found[1].decode()
 
 
 def _tell(text: str) -> None:

@@ -22,19 +22,12 @@ ROOT = Path(__file__).resolve().parents[2]
 # moto knows this image and this type; ours are called so too, and so the very same bookings go to both.
 IMAGE, INSTANCE_TYPE = "ami-12c6146b", "t2.micro"
 
-_CONFIG = f"""
+_FRONT = """
 [server]
 listen = "HOST"
 data_dir = "data"
 [limits]
 machines = 64000
-
-[compute]
-driver = "simulated"
-ssh_ports = "1024-65535"
-[compute.simulated]
-boot_seconds = 0
-stop_seconds = 0
 [ec2]
 [zerosix]
 [log]
@@ -46,6 +39,14 @@ geo = "united-states"
 [[zones]]
 name = "us-east-1a"
 region = "us-east-1"
+"""
+_SIMULATED = f"""
+[compute]
+driver = "simulated"
+ssh_ports = "1024-65535"
+[compute.simulated]
+boot_seconds = 0
+stop_seconds = 0
 [[images]]
 name = "{IMAGE}"
 [[products]]
@@ -58,9 +59,14 @@ disk_gib = 10
 image = "{IMAGE}"
 capacity = {{ us-east-1a = 64000 }}
 """
+
+MACHINE = re.compile(rb"<instanceId>(i-[0-9a-f]+)<")
+RESERVATION = re.compile(rb"<reservationId>r-([0-9a-f]+)<")
+
 _PER_BOOKING = 10
 _FILLERS = 8
 _PATIENCE_SECONDS = 60.0
+_LAG = re.compile(rb"^onefleet_reconciler_lag_seconds (\S+)$", re.MULTILINE)
 _METRIC = re.compile(r"^onefleet_(reconciler_queue|instances\{state=\"pending\"\}) (\S+)$", re.MULTILINE)
 _NOT_OURS = frozenset({"date", "server", "content-length"})
 
@@ -71,10 +77,15 @@ class DidNotStart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Where servers run, and where the load comes from."""
+    """Where servers run, where the load comes from, and where both may."""
 
-    server: int
-    load: int
+    server: frozenset[int]
+    load: frozenset[int]
+    usable: frozenset[int]
+
+    def unpinned(self) -> "Cores":
+        """Return the same with everything running wherever there is room."""
+        return Cores(self.usable, self.usable, self.usable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +155,10 @@ class House:
                 raise TimeoutError("the machines do not come to rest")
             time.sleep(0.02)
 
+    def lag_seconds(self) -> float:
+        """Return for how long the machine that has waited longest has waited to be looked at."""
+        return float(found(_LAG, demand(self.address, plain_request(self.key.host, "/metrics"))))
+
     def fill(self, machines: int) -> None:
         """Book so many machines, up to ten in a booking, and wait until they run."""
         counts = [_PER_BOOKING] * (machines // _PER_BOOKING) + [machines % _PER_BOOKING] * bool(machines % _PER_BOOKING)
@@ -155,12 +170,12 @@ class House:
         return demand(self.address, ec2_request(self.key, action, parameters))
 
 
-def build_house(folder: Path, cores: Cores) -> House:
-    """Make a data directory with one account and its API key."""
+def build_house(folder: Path, cores: Cores, backend: str = _SIMULATED) -> House:
+    """Make a data directory with one account and its API key. `backend` is the part of its configuration on machines."""
     folder.mkdir()
     host = f"127.0.0.1:{_free_port()}"
     config = folder / "config.toml"
-    config.write_text(_CONFIG.replace("HOST", host))
+    config.write_text(_FRONT.replace("HOST", host) + backend)
     account = _command(config, "account", "add", "bench")
     secret = _command(config, "key", "add", "--account", account["account_id"])
     return House(folder, Key(host, secret["access_key"], secret["secret_key"]), cores)
@@ -205,6 +220,18 @@ def await_answer(server: Server, path: str, pause_seconds: float = 0.002) -> Non
     raise DidNotStart(server.output.read_text(errors="replace")[-2000:])
 
 
+def found(pattern: re.Pattern[bytes], answer: Answer) -> str:
+    """Return what the pattern's group matches in an answer.
+
+    Raises:
+        ValueError: it is not there.
+    """
+    match = pattern.search(answer.body)
+    if match is None:
+        raise ValueError(f"no {pattern.pattern!r} in {answer.body[:300]!r}")
+    return match[1].decode()
+
+
 def stop(server: Server) -> None:
     """End the process as an operator would, and wait for it."""
     server.process.terminate()
@@ -227,12 +254,12 @@ def _running(command: Sequence[str], port: int, path: str, output: Path, cores: 
 
 def _start(command: Sequence[str], address: Address, output: Path, cores: Cores) -> Server:
     """Start a process on the servers' core: it inherits ours, which is that for a moment."""
-    os.sched_setaffinity(0, {cores.server})
+    os.sched_setaffinity(0, cores.server)
     try:
         with output.open("ab") as file:
             process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file)
     finally:
-        os.sched_setaffinity(0, {cores.load})
+        os.sched_setaffinity(0, cores.load)
     return Server(process, address, output)
 
 

@@ -54,7 +54,7 @@ def ec2_request(key: Key, action: str, parameters: Mapping[str, str]) -> bytes:
     return head.encode() + body
 
 
-def booking(key: Key, image: str, instance_type: str, count: int = 1) -> bytes:
+def booking(key: Key, image: str, instance_type: str, count: int = 1, **more: str) -> bytes:
     """Return a RunInstances with a client token of its own, as every SDK sends it."""
     parameters = {
         "ImageId": image,
@@ -62,6 +62,7 @@ def booking(key: Key, image: str, instance_type: str, count: int = 1) -> bytes:
         "MinCount": str(count),
         "MaxCount": str(count),
         "ClientToken": str(uuid.uuid4()),
+        **more,
     }
     return ec2_request(key, "RunInstances", parameters)
 

@@ -1,0 +1,3 @@
+from tests.machines import micro_image
+
+__all__ = ["micro_image"]
