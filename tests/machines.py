@@ -42,16 +42,16 @@ _END_SECONDS = 20.0
 @pytest.fixture(scope="session")
 def micro_image() -> ImageFiles:
     """The micro guest, built once for all tests and test runs until what builds it changes."""
-    return _built("micro", micro.TOOLS, build_micro)
+    return built("micro", micro.TOOLS, build_micro)
 
 
 @pytest.fixture(scope="session")
 def debian_image() -> ImageFiles:
     """Debian with cloud-init, built as seldom. To build it takes minutes, and to boot it one."""
-    return _built("debian", debian.TOOLS, build_debian)
+    return built("debian", debian.TOOLS, build_debian)
 
 
-def _built(name: str, tools: Mapping[str, str], build: Callable[..., ImageFiles]) -> ImageFiles:
+def built(name: str, tools: Mapping[str, str], build: Callable[..., ImageFiles]) -> ImageFiles:
     try:
         demand({**_TOOLS, **tools})
     except BuildFailed as error:
@@ -130,7 +130,7 @@ def a_gateway(folder: Path, image: ImageFiles, **compute: Any) -> Iterator[Runni
 
 
 def login_to(customer: Customer, instance_id: str, key: Path, user: str = "renter") -> Login:
-    """Return the way into a machine, as ZeroSix tells it: EC2 has no place for a port."""
+    """Return the way into a machine, as ZeroSix tells it."""
     told = customer.order(_order_of(customer, instance_id))["instances"]
     [line] = [each["machine"] for each in told if each["ec2_instance_id"] == instance_id]
     port, _, host = line.removeprefix("-p").partition(" ")

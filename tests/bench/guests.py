@@ -35,7 +35,7 @@ from core.ports import LaunchSpec
 
 sys.path.append(str(ROOT))  # the tests' own modules are not installed
 
-from tests.machines import _built, end_machines, folders, own_host
+from tests.machines import built, end_machines, folders, own_host
 from tests.running import eventually
 from tests.ssh import Login, new_key
 
@@ -148,7 +148,7 @@ def a_yard(folder: Path, cores: Cores) -> Iterator[Yard]:
 
 def _micro_image() -> ImageFiles:
     try:
-        return _built("micro", micro.TOOLS, build_micro)
+        return built("micro", micro.TOOLS, build_micro)
     except pytest.skip.Exception as error:
         raise CannotRun(str(error)) from None
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from core.compute.qemu import accelerator, limits
 from core.compute.qemu.library import Library, UnusableImage
@@ -18,6 +19,7 @@ OLDEST = (7, 1)
 
 _VERSION = re.compile(r"version (\d+)\.(\d+)")
 _PATIENCE_SECONDS = 20
+_Look = Callable[[QemuSettings, Site], Iterator[str]]
 _HELPERS = {"qemu-img": "qemu-utils", "socat": "socat"}
 
 
@@ -54,20 +56,20 @@ def require_network(settings: QemuSettings, site: Site) -> str:
                 "zones[].addresses: machines have no public addresses with compute.qemu.network set to user;"
                 " take the addresses out, or set it to routed"
             )
-        return "machines are reached by ssh through ports of this host, and reach nothing"
+        return "Machines are reached by ssh through ports of this host, and reach nothing"
     if missing := shortcomings():
         raise ValueError(" ".join(missing))
-    return "machines are on wires that this host routes and guards"
+    return "Machines are on wires that this host routes and guards"
 
 
 def look(settings: QemuSettings, site: Site) -> Sequence[Sight]:
     """Return how this host is, part by part. See `DriverKind.look`."""
-    return [sight for each in _LOOKS for sight in _sights(each, settings, site)]
+    looks: Sequence[_Look] = (*_LOOKS, *(partial(_image, name) for name in site.on_sale))
+    # What is wrong may be met twice: whom machines run as also counts when KVM is tried out.
+    return list(dict.fromkeys(sight for each in looks for sight in _sights(each, settings, site)))
 
 
-def _sights(
-    look_at: Callable[[QemuSettings, Site], Iterator[str]], settings: QemuSettings, site: Site
-) -> Iterator[Sight]:
+def _sights(look_at: _Look, settings: QemuSettings, site: Site) -> Iterator[Sight]:
     try:
         for text in look_at(settings, site):
             yield Sight(is_ok=True, text=text)
@@ -82,7 +84,7 @@ def _program(settings: QemuSettings, _: Site) -> Iterator[str]:
 def _user(settings: QemuSettings, _: Site) -> Iterator[str]:
     user = user_named(settings.user)
     same = ": the gateway's own, so a guest that broke out of QEMU could read its data" if user.is_ourselves else ""
-    yield f"machines run as {user.name}{same}"
+    yield f"Machines run as {user.name}{same}"
 
 
 def _network(settings: QemuSettings, site: Site) -> Iterator[str]:
@@ -92,20 +94,21 @@ def _network(settings: QemuSettings, site: Site) -> Iterator[str]:
 def _accelerator(settings: QemuSettings, site: Site) -> Iterator[str]:
     if shutil.which(settings.binary):
         sample, user = Library(site).any_with_kernel(), user_named(settings.user)
-        yield asyncio.run(accelerator.choose(settings.binary, settings.accelerator, sample, user=user)).why
+        chosen = asyncio.run(accelerator.choose(settings.binary, settings.accelerator, sample, user=user))
+        if settings.accelerator == accelerator.KVM and not chosen.is_as_wished:
+            raise ValueError(f"{chosen.why} Set compute.qemu.accelerator to auto, or mend that.")
+        yield chosen.why
 
 
 def _limits(_: QemuSettings, __: Site) -> Iterator[str]:
-    yield limits.found().notice or "machines are held to their memory and processors by cgroups"
+    yield limits.found().notice or "Machines are held to their memory and processors by cgroups"
 
 
-def _images(_: QemuSettings, site: Site) -> Iterator[str]:
-    library = Library(site)
-    for name in site.on_sale:
-        try:
-            yield f"image {name}: {library.files(name).disk}"
-        except UnusableImage as error:
-            raise ValueError(f"image {name}: {error.detail}") from error
+def _image(name: str, _: QemuSettings, site: Site) -> Iterator[str]:
+    try:
+        yield f"Image {name}: {Library(site).files(name).disk}"
+    except UnusableImage as error:
+        raise ValueError(f"Image {name}: {error.detail}") from error
 
 
 def _said_by(binary: str) -> str:
@@ -117,11 +120,10 @@ def _said_by(binary: str) -> str:
         raise ValueError(f"{binary} --version: {error}") from error
 
 
-_LOOKS: Sequence[Callable[[QemuSettings, Site], Iterator[str]]] = (
+_LOOKS: Sequence[_Look] = (
     _program,
     _user,
     _network,
     _accelerator,
     _limits,
-    _images,
 )

@@ -28,7 +28,8 @@ _MOST_PROCESSES = 256
 
 _NONE = (
     "No cgroups (version 2, with cpu, memory and pids) can be made here, so that nothing bounds what machines take of "
-    "the host's memory and processors but their size: run the gateway as root, or with Delegate=yes in its unit."
+    "the host's memory and processors but their size. Run the gateway as root, or with Delegate=yes in its unit, on a "
+    "host that has them."
 )
 
 

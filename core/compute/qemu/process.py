@@ -59,9 +59,11 @@ def user_named(name: str) -> User:
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
-        raise ValueError(f"there is no user {name!r} on this host") from None
+        raise ValueError(
+            f"compute.qemu.user: there is no user {name!r} on this host; make one, or name another"
+        ) from None
     if entry.pw_uid == 0:
-        raise ValueError(f"{name!r} is root, which machines must not run as")
+        raise ValueError(f"compute.qemu.user: {name!r} is root, which machines must not run as; name another user")
     return User(name, entry.pw_uid, entry.pw_gid, _groups())
 
 

@@ -65,7 +65,7 @@ def test_where_there_are_no_cgroups_nothing_is_done_and_the_operator_told(tmp_pa
     without.remove(ONE)
     without.keep_only([])
     assert without.use(ONE) is None
-    assert "run the gateway as root" in without.notice
+    assert "Run the gateway as root" in without.notice
 
 
 def test_cgroups_that_cannot_bound_memory_are_none(tmp_path):
