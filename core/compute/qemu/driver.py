@@ -272,8 +272,7 @@ class QemuDriver:
     def _settle(self, new: Path, folder: Path, record: Record) -> None:
         (new / machine.RUN).mkdir(mode=_PRIVATE)
         self._opened.user.own(new / machine.RUN)
-        machine.write(new, record)
-        machine.sync(new / machine.RECORD, new)
+        machine.write_for_good(new, record)
         new.chmod(_PASSABLE)
         new.rename(folder)
         machine.sync(self._machines)

@@ -65,8 +65,8 @@ _EVENTS_WORTH_A_LOOK = frozenset({"SHUTDOWN", "GUEST_PANICKED", "BLOCK_IO_ERROR"
 class Host:
     """What all machines of this host share.
 
-    `address` is that by which machines are reached over ssh, if it is one. `hint` is told of a machine
-    worth looking at; `boot` names this start of the host.
+    `address` is what machines are reached by over ssh, if it is one. `hint` is told of a machine worth looking at;
+    `boot` names this start of the host.
     """
 
     settings: QemuSettings
@@ -210,7 +210,7 @@ class Guest:
             was_up = self.record.phase is Phase.UP
             if self.record.phase is not Phase.DOWN:
                 await self._turn_off()
-            await asyncio.to_thread(machine.write, self._folder, made)
+            await asyncio.to_thread(machine.write_for_good, self._folder, made)
             self.record = made
             await asyncio.to_thread(self._clear_away)
             await self._host.wiring.lay(made.spec)

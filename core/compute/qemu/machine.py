@@ -99,6 +99,16 @@ def write(folder: Path, record: Record) -> None:
     new.rename(folder / RECORD)
 
 
+def write_for_good(folder: Path, record: Record) -> None:
+    """Write a machine's record so that it outlasts the host's power, too. See `write`.
+
+    Raises:
+        OSError: as there.
+    """
+    write(folder, record)
+    sync(folder / RECORD, folder)
+
+
 def sync(*paths: Path) -> None:
     """Have files, and the names in folders, on disk.
 

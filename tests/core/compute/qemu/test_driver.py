@@ -186,7 +186,7 @@ async def test_a_machine_with_a_screen_shows_it_while_it_is_up(opened, small):
 async def test_what_is_on_its_disk_outlasts_a_stop_and_not_a_reinstallation(opened, small, login):
     driver = await opened()
     await up(driver, replace(small, user_data=b"#!/bin/sh\necho again >> /home/renter/boots\n"))
-    await login.does("echo kept > kept; sync")
+    await login.does("for i in $(seq 300); do [ -s boots ] && break; sleep 0.1; done; echo kept > kept; sync")
     await driver.stop(ONE, force=False)
     await reach(driver, Power.STOPPED)
     await driver.start(ONE)
