@@ -42,20 +42,30 @@ _END_SECONDS = 20.0
 @pytest.fixture(scope="session")
 def micro_image() -> ImageFiles:
     """The micro guest, built once for all tests and test runs until what builds it changes."""
-    return built("micro", micro.TOOLS, build_micro)
+    return _or_skip(micro_built, micro.TOOLS)
 
 
 @pytest.fixture(scope="session")
 def debian_image() -> ImageFiles:
     """Debian with cloud-init, built as seldom. To build it takes minutes, and to boot it one."""
-    return built("debian", debian.TOOLS, build_debian)
+    return _or_skip(lambda: _built("debian", debian.TOOLS, build_debian), debian.TOOLS)
 
 
-def built(name: str, tools: Mapping[str, str], build: Callable[..., ImageFiles]) -> ImageFiles:
+def micro_built() -> ImageFiles:
+    """Return the micro guest, built if need be; raise BuildFailed, which says what is missing, if it cannot be run."""
+    return _built("micro", micro.TOOLS, build_micro)
+
+
+def _or_skip(make: Callable[[], ImageFiles], tools: Mapping[str, str]) -> ImageFiles:
     try:
         demand({**_TOOLS, **tools})
     except BuildFailed as error:
         pytest.skip(f"{error}, as .ci/install-test-tools does")
+    return make()
+
+
+def _built(name: str, tools: Mapping[str, str], build: Callable[..., ImageFiles]) -> ImageFiles:
+    demand({**_TOOLS, **tools})
     folder = _IMAGES / f"{name}-{_digest_of_sources()}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / ".lock").open("w") as lock:

@@ -15,15 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 
-import pytest
 from load import Answer, demand
 from servers import IMAGE, INSTANCE_TYPE, MACHINE, RESERVATION, ROOT, Cores, House, build_house, found
 from signing import booking, zerosix_request
 
 from core.compute.qemu import boot, machine
 from core.compute.qemu.accelerator import TCG, Accelerator
-from core.compute.qemu.building import micro
-from core.compute.qemu.building.micro import build_micro
+from core.compute.qemu.building.workshop import BuildFailed
 from core.compute.qemu.command import words
 from core.compute.qemu.driver import MACHINES
 from core.compute.qemu.machine import Record
@@ -35,7 +33,7 @@ from core.ports import LaunchSpec
 
 sys.path.append(str(ROOT))  # the tests' own modules are not installed
 
-from tests.machines import built, end_machines, folders, own_host
+from tests.machines import end_machines, folders, micro_built, own_host
 from tests.running import eventually
 from tests.ssh import Login, new_key
 
@@ -148,8 +146,8 @@ def a_yard(folder: Path, cores: Cores) -> Iterator[Yard]:
 
 def _micro_image() -> ImageFiles:
     try:
-        return built("micro", micro.TOOLS, build_micro)
-    except pytest.skip.Exception as error:
+        return micro_built()
+    except BuildFailed as error:
         raise CannotRun(str(error)) from None
 
 

@@ -12,6 +12,7 @@ import pytest
 from core.compute.qemu import guest as guests
 from core.compute.qemu import machine
 from core.compute.qemu.driver import MACHINES, QemuDriver
+from core.compute.qemu.qmp import Qmp
 from core.compute.qemu.settings import QemuSettings
 from core.compute.site import ImageFiles, Site
 from core.ids import InstanceId
@@ -261,12 +262,22 @@ async def test_a_machine_is_restarted_by_its_own_system(opened, small, login):
 # --- while the gateway is away
 
 
-async def test_a_machine_that_shut_down_meanwhile_is_found_stopped(opened, small, root):
+async def until_down_unseen(data_dir):
+    """Return once the guest is down, of which QEMU, waiting to be asked why, is the only witness."""
+    with machine.opened(data_dir / MACHINES / "1" / machine.RUN) as run:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            witness = await Qmp.connect(Path(f"/proc/self/fd/{run}/{machine.MONITOR}"), lambda _: None, lambda: None)
+            while (await witness.execute("query-status"))["status"] != "shutdown":  # noqa: ASYNC110  another process
+                await asyncio.sleep(0.05)
+    witness.close()
+
+
+async def test_a_machine_that_shut_down_meanwhile_is_found_stopped(opened, small, root, tmp_path):
     first = await opened()
     await up(first, small)
     await root.does("(sleep 1; poweroff) >/dev/null 2>&1 &")
     await first.close()
-    await asyncio.sleep(3)  # nobody is there to be told when it is down: QEMU then waits
+    await until_down_unseen(tmp_path)
     second = await opened()
     assert (await reach(second, Power.STOPPED)).detail == ""
 
