@@ -3,11 +3,12 @@
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from core.errors import AddressNotAllowed, InvalidRequest
-from core.ids import AccountId, ApiKeyId, ApplicationId, RegionId
+from core.ids import AccountId, ApiKeyId, ApplicationId, RegionId, UserId
 
 Network = IPv4Network | IPv6Network
 
@@ -19,19 +20,37 @@ _MAPPED_PREFIX = 96
 
 
 class Protocol(StrEnum):
-    """The front-end that a request came through."""
+    """The way that a request came."""
 
     EC2 = "ec2"
     ZEROSIX = "zerosix"
+    CONSOLE = "console"  # a person in a browser
+    CLI = "cli"  # the operator's command line
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A customer: owner of orders, instances, key pairs and tags."""
+    """A customer: owner of orders, instances, key pairs and tags.
+
+    Its API keys work only while it `has_api`. The three amounts are for what it may spend in a calendar month (UTC), in
+    each currency by itself: what it has limited itself to, from where on it wants to be warned, and what its operator
+    has limited it to.
+    """
 
     id: AccountId
     name: str
     created_at: datetime
+    has_api: bool = False
+    is_suspended: bool = False
+    spending_limit: Decimal | None = None
+    spending_warning: Decimal | None = None
+    credit_limit: Decimal | None = None
+
+    @property
+    def most_to_spend(self) -> Decimal | None:
+        """What it may spend in a month: the lower of both limits; None for as much as it likes."""
+        limits = [limit for limit in (self.spending_limit, self.credit_limit) if limit is not None]
+        return min(limits, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +86,24 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyUse:
+    """When an API key was used last, from where, and through which protocol; up to a minute behind."""
+
+    id: ApiKeyId
+    at: datetime
+    address: str
+    protocol: Protocol
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks, through which protocol, in which request, and whether only to hear what would happen.
 
     What the caller makes is made in `region_id` (None: the first region), and only what is there is seen, unless the
     caller `sees_all_regions`. Without a region, all are seen.
+
+    `access_key` is empty for a person, who is `user_id` then. `actor` is what the audit log calls them, and `operator`
+    what it calls the operator who acts in their place, if one does.
     """
 
     account_id: AccountId
@@ -82,6 +114,10 @@ class Caller:
     is_dry_run: bool = False
     region_id: RegionId | None = None
     sees_all_regions: bool = False
+    address: str = ""
+    actor: str = ""
+    operator: str = ""
+    user_id: UserId | None = None
 
     @property
     def seen_region_id(self) -> RegionId | None:

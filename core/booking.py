@@ -34,6 +34,7 @@ from core.passwords import new_password
 from core.ports import LaunchMaterial, MachineMaterial, Transaction
 from core.provision import default_group, provide
 from core.securitygroups import MOST_GROUPS
+from core.spending import Spent, affordable
 from core.sshkeys import NewKey
 from core.state import State
 from core.tags import Resource, ResourceKind, TagSet, with_tags
@@ -76,9 +77,18 @@ class House:
 
 
 def place(
-    tx: Transaction, caller: Caller, booking: Booking, *, now: datetime, house: House, own_key: NewKey | None
+    tx: Transaction,
+    caller: Caller,
+    booking: Booking,
+    *,
+    now: datetime,
+    house: House,
+    own_key: NewKey | None,
+    spent: Spent | None,
 ) -> Placed:
     """Write the order and its machines, or return those that the same client token made before.
+
+    `spent` is what the account has spent this month, if it may not spend as much as it likes.
 
     Raises:
         TokenReused: the client token came before with another request.
@@ -87,6 +97,7 @@ def place(
         DoesNotFit, UnfitImage: the product cannot run the image.
         InsufficientCapacity: fewer than `booking.least` machines are free in one zone, or ssh ports.
         LimitReached: the account may not have so many machines or addresses, or keep so many disks.
+        SpendingLimitReached: the account may not spend so much this month.
         NoAddressLeft: the zone has no public address left.
         InvalidRequest: the subnet is in another zone, or the private address is none of the zone's.
         PrivateAddressTaken: another machine has it.
@@ -101,6 +112,8 @@ def place(
         raise UnknownProduct(str(booking.product_id))
     zone, room = _zone_for(state, caller, booking, product)
     quantity = _allowed(state, caller.account_id, booking, _reachable(state, booking, room, house.ports), house.limits)
+    if spent is not None:
+        quantity = affordable(state, caller.account_id, booking, product, spent=spent, room=quantity)
     login = _login_of(state, caller, booking, own_key, zone)
     network = provide(tx, caller.account_id, zone.region_id, now)
     group_ids = groups_in(state, network.id, booking.group_ids) or (default_group(state, network).id,)
@@ -189,6 +202,15 @@ def require_fit(image: Image, product: Product) -> None:
     if product.disk_gib < image.least_disk_gib:
         reason = f"{image.name} needs {image.least_disk_gib} GiB of disk and it has {product.disk_gib}"
         raise DoesNotFit(product.instance_type, reason)
+
+
+def fits(image: Image, product: Product) -> bool:
+    """Whether machines of the product can run the image."""
+    try:
+        require_fit(image, product)
+    except (DoesNotFit, UnfitImage):
+        return False
+    return True
 
 
 def groups_in(state: State, network_id: NetworkId, ids: Sequence[SecurityGroupId]) -> tuple[SecurityGroupId, ...]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
+from math import ceil
 
 from core.ids import AccountId, InstanceId, OrderId
 from core.kinds import ResourceKind
@@ -67,6 +69,26 @@ class NonceUsed(CoreError):
         super().__init__("The nonce has already been used with this key and time stamp.")
 
 
+class AccountSuspended(CoreError):
+    """The operator has suspended the account: nobody may act for it."""
+
+    def __init__(self, account_id: AccountId) -> None:
+        super().__init__(f"Account {account_id} is suspended; ask the operator of this service why.")
+        self.account_id = account_id
+
+
+class SpendingLimitReached(CoreError):
+    """A booking would take the account over what it may spend in a month."""
+
+    def __init__(self, limit: Decimal, spent: Decimal, more: Decimal, currency: str) -> None:
+        super().__init__(
+            f"This booking begins with {more:f} {currency}, and the account has spent {spent:f} of the {limit:f}"
+            f" {currency} that it may spend this month. Book less, have the limit raised, or wait for the next month"
+            " (UTC)."
+        )
+        self.limit, self.spent, self.more, self.currency = limit, spent, more, currency
+
+
 class UnknownAccount(CoreError):
     """No such account."""
 
@@ -104,6 +126,119 @@ class LimitReached(CoreError):
             f"{more} more {kind.replace('_', ' ')} were asked for; the account has {have} and may have {most}."
         )
         self.kind, self.most, self.have, self.more = kind, most, have, more
+
+
+class UnknownApplication(CoreError):
+    """No such application, or it is another account's."""
+
+    def __init__(self, name: object) -> None:
+        super().__init__(f"There is no application {name}.")
+        self.name = name
+
+
+class ApplicationExists(CoreError):
+    """The account has an application of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is an application called {name!r} already.")
+        self.name = name
+
+
+class ApiAccessOff(CoreError):
+    """The account has not turned on API access."""
+
+    def __init__(self) -> None:
+        super().__init__("API access is off; turn it on first.")
+
+
+# --- people who sign in
+
+
+class PersonError(CoreError):
+    """What only people who sign in, and operators, are told."""
+
+
+class NotSignedIn(PersonError):
+    """The browser is not signed in, or no longer."""
+
+    def __init__(self) -> None:
+        super().__init__("You are not signed in, or have been signed out.")
+
+
+class WrongPassword(PersonError):
+    """The e-mail address or the password is wrong; which of them is not told."""
+
+    def __init__(self) -> None:
+        super().__init__("The e-mail address or the password is wrong.")
+
+
+class WrongCode(PersonError):
+    """The code of the second factor is wrong, or was used before."""
+
+    def __init__(self) -> None:
+        super().__init__("The code is wrong, or was used before; wait for the next one.")
+
+
+class TooManyAttempts(PersonError):
+    """There were too many failures; the next attempt is not looked at before `wait_seconds` have passed."""
+
+    def __init__(self, wait_seconds: float) -> None:
+        super().__init__(f"There were too many wrong attempts; try again in {ceil(wait_seconds)} seconds.")
+        self.wait_seconds = wait_seconds
+
+
+class TicketUsed(PersonError):
+    """A ticket for a serial console lets nobody in: it was used, is too old, or is somebody else's."""
+
+    def __init__(self) -> None:
+        super().__init__("This way to the console was used before, or is too old; open the console anew.")
+
+
+class SignUpClosed(PersonError):
+    """Accounts are made by the operator only."""
+
+    def __init__(self) -> None:
+        super().__init__("Sign-up is closed here; ask the operator for an account.")
+
+
+class EmailTaken(PersonError):
+    """Somebody signs in with this e-mail address already."""
+
+    def __init__(self, email: str) -> None:
+        super().__init__(f"Somebody signs in as {email} already.")
+        self.email = email
+
+
+class UnknownUser(PersonError):
+    """Nobody signs in so."""
+
+    def __init__(self, name: object) -> None:
+        super().__init__(f"Nobody signs in as {name}.")
+        self.name = name
+
+
+class NotAnOperator(PersonError):
+    """Only an operator may do this, and not while acting for somebody else."""
+
+    def __init__(self) -> None:
+        super().__init__("Only an operator may do this.")
+
+
+class NotInTheirPlace(PersonError):
+    """An operator who acts for an account wants one of its secrets."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You act for somebody else, and what a key does is written down as the key's own doing: only they can make"
+            " or use their keys."
+        )
+
+
+class LastOperator(PersonError):
+    """Nobody would be left to see to people and accounts."""
+
+    def __init__(self) -> None:
+        super().__init__("This would shut out the last operator who can sign in; make somebody else an operator first.")
 
 
 # --- what is sold

@@ -18,6 +18,8 @@ SecurityGroupId = NewType("SecurityGroupId", int)
 RuleId = NewType("RuleId", int)
 AddressId = NewType("AddressId", int)
 AssociationId = NewType("AssociationId", int)
+UserId = NewType("UserId", int)
+SignInId = NewType("SignInId", int)
 
 FIRST_ACCOUNT_ID = 100_000_000_001
 """EC2 clients expect owners of twelve digits, so accounts are counted from here."""

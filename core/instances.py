@@ -96,6 +96,15 @@ class Options:
 
 STANDARD_OPTIONS = Options()
 
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What the first so many hours of a rental cost; after them the price changed."""
+
+    hours: int
+    cost: Decimal
+
+
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 _LONGEST_HOSTNAME = 253
@@ -112,8 +121,7 @@ class Instance:
     `version` counts the changes of what the driver was told of it, and `applied` is the last that the driver took over;
     likewise `generation` and `built` for its disk, which each reinstallation makes anew.
 
-    It is charged by terms of `term_hours`. What was charged before its price last changed is in `earlier_hours` and
-    `earlier_cost`.
+    It is charged by terms of `term_hours`. `checkpoints` tell what its hours had come to whenever its price changed.
     """
 
     id: InstanceId
@@ -146,10 +154,9 @@ class Instance:
     generation: int = 0
     built: int = 0
     term_hours: int = 1
-    earlier_hours: int = 0
-    earlier_cost: Decimal = Decimal()
     has_user_data: bool = False  # of its own, in place of its order's
     has_password: bool = False
+    checkpoints: tuple[Checkpoint, ...] = ()
 
     @property
     def hostname(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from core.accounts import Protocol
 from core.billing import TERMS_HOURS
@@ -22,6 +23,8 @@ MOST_EXTRA_ADDRESSES = 8
 """The most public addresses that one machine can hold."""
 
 USER_DATA_LIMIT_BYTES = 16 * 1024
+LONGEST_URL = 2048
+_SCHEMES = frozenset({"http", "https"})
 _MADE_BY_BOOKING = frozenset({ResourceKind.ORDER}) | OF_A_MACHINE
 
 
@@ -123,6 +126,17 @@ class Booking:
         bare = replace(self, client_token="", tags={})
         tags = sorted((kind, sorted(values.items())) for kind, values in self.tags.items())
         return hashlib.sha256(repr((bare, self.user_data, tags)).encode()).hexdigest()
+
+
+def is_download(url: str) -> bool:
+    """Whether machines can be told to download from there at their first boot."""
+    if len(url) > LONGEST_URL or " " in url or not url.isprintable():
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that enclose no address, a port that is no number
+        return False
 
 
 def new_order_key() -> str:

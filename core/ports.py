@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from core.errors import CoreError
 from core.ids import AccountId, InstanceId, OrderId
 from core.instances import STANDARD_METADATA, Instance, MetadataService, Power
+from core.journal import Deed, DeedQuery, Entry, Event
 from core.orders import Order
 from core.securitygroups import SecurityGroup
 from core.state import Record, State
@@ -52,6 +53,11 @@ class Transaction(Protocol):
         """All records, with everything that this and earlier transactions have put."""
         ...
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write so far."""
+        ...
+
     def put(self, record: Record) -> None:
         """Add the record, or replace the one with its key."""
         ...
@@ -66,6 +72,10 @@ class Transaction(Protocol):
 
     def put_machine_material(self, material: MachineMaterial) -> None:
         """Keep a machine's own material, in place of what it has. Only `Store.machine_material` reads it back."""
+        ...
+
+    def note(self, entry: Entry) -> None:
+        """Write down what this transaction means, if it is made. Only `Store.deeds` and `events` read it back."""
         ...
 
     def next_id(self, kind: type) -> int:
@@ -135,12 +145,42 @@ class Store(Protocol):
         """
         ...
 
-    async def archived_orders(self, account_id: AccountId) -> Sequence[ArchivedOrder]:
-        """Return the account's orders that are no longer in the state, newest first.
+    async def archived_orders(
+        self, account_id: AccountId, closed_since: datetime | None = None
+    ) -> Sequence[ArchivedOrder]:
+        """Return the account's orders that are no longer in the state, newest first; those closed since, or all.
 
         Raises:
             StoreUnavailable: the database cannot be read.
         """
+        ...
+
+    async def first_order_at(self, account_id: AccountId) -> datetime | None:
+        """Return when the account made its first order, however long ago; None if it never made one.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        ...
+
+    async def deeds(self, query: DeedQuery) -> Sequence[Deed]:
+        """Return the deeds that are looked for, newest first.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        ...
+
+    async def events(self, instance_id: InstanceId, most: int) -> Sequence[Event]:
+        """Return the last events of a machine, newest first.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        ...
+
+    async def news(self, revision: int) -> int:
+        """Return the state's revision once it is a later one than this: at once, or after the next commit."""
         ...
 
     async def archive(self, closed_before: datetime) -> int:
@@ -282,6 +322,55 @@ class Observation:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What machines stand on. None: the driver cannot tell.
+
+    `detail` is a sentence or two for the operator on why it is down, or not as it should be. `machines` counts those
+    that stand there, up or not. `load` is how many processes wanted a processor, by the mean of the last minute.
+    `accelerator` is "kvm", "tcg", or empty where that is unknown.
+    """
+
+    name: str
+    is_up: bool = True
+    detail: str = ""
+    cpus: int | None = None
+    memory_mib: int | None = None
+    memory_free_mib: int | None = None
+    disk_gib: int | None = None
+    disk_free_gib: int | None = None
+    load: float | None = None
+    machines: int | None = None
+    accelerator: str = ""
+
+
+class SerialConsole(Protocol):
+    """One who looks on at a machine's serial console, and types there. Of its past nothing is shown.
+
+    All bytes go through as they are: a machine may write anything. Whoever opened it closes it.
+    """
+
+    async def read(self) -> bytes:
+        """Return what the machine has written since the last call, some bytes; b"" once the connection has ended.
+
+        It ends when the machine stops, and when the driver or the console is closed. Who reads too slowly misses the
+        oldest of what was not read: the machine never waits for anybody.
+        """
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Type at the machine; return once it is on its way. After the end nothing happens.
+
+        Raises:
+            DriverError: TIMEOUT, if the machine takes no keys; these are lost.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of the console, which the machine does not notice. Repeating it changes nothing."""
+        ...
+
+
 MetadataDoor = Callable[[InstanceId], asyncio.BaseProtocol]
 """Makes what talks with a machine that calls 169.254.169.254, port 80: the address to ask about itself."""
 
@@ -400,5 +489,22 @@ class ComputeDriver(Protocol):
 
         Raises:
             DriverError: UNAVAILABLE or TIMEOUT.
+        """
+        ...
+
+    async def open_console(self, instance_id: InstanceId) -> SerialConsole:
+        """Return a connection with the machine's serial console. Several may be open at once: all see the same.
+
+        Raises:
+            DriverError: UNSUPPORTED for machines without one; CONFLICT if the machine is not up, or somebody on its
+                host has its console; UNAVAILABLE or TIMEOUT.
+        """
+        ...
+
+    async def hosts(self) -> Sequence[Host]:
+        """Return what the machines stand on.
+
+        Raises:
+            DriverError: UNAVAILABLE.
         """
         ...

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
 
@@ -33,7 +33,7 @@ from core.instances import (
     after_rebooting,
     after_work,
 )
-from core.journal import log_change
+from core.journal import events_between, log_change
 from core.networks import hardware_address
 from core.ports import (
     ComputeDriver,
@@ -108,6 +108,16 @@ _NEEDING_PORT = _STARTING_UP | _CHANGING
 _PASSING_TROUBLE = frozenset({DriverCode.UNAVAILABLE, DriverCode.TIMEOUT})
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """A machine that has not been dealt with yet: for how long, how often in a row that failed, and why it did last."""
+
+    instance_id: InstanceId
+    waits_seconds: float
+    failures: int
+    trouble: str
+
+
 def step_for(row: Instance, power: Power) -> Step | None:
     """Return what to do about a machine that is seen at `power`, its row having absorbed that; None for nothing."""
     key = row.wanted, power
@@ -159,6 +169,7 @@ class Reconciler:
         self._again: set[InstanceId] = set()  # woken while in work
         self._timers: dict[InstanceId, asyncio.TimerHandle] = {}
         self._failures: Counter[InstanceId] = Counter()  # in a row
+        self._troubles: dict[InstanceId, str] = {}  # what the last of them was
         self._woken_at: dict[InstanceId, float] = {}  # what no round has dealt with yet, oldest first
         self._tried_since: dict[InstanceId, float] = {}  # what is being brought up
         self._strange_ports: dict[InstanceId, set[int]] = {}  # that were tried in a row
@@ -205,6 +216,19 @@ class Reconciler:
         """How many machines wait to be looked at."""
         return self._queue.qsize()
 
+    def backlog(self) -> Sequence[Backlog]:
+        """Return what has not been dealt with, what waits longest first."""
+        now = time.monotonic()
+        return [
+            Backlog(each, now - since, self._failures[each], self._troubles.get(each, ""))
+            for each, since in self._woken_at.items()
+        ]
+
+    @property
+    def orphan_ids(self) -> Sequence[InstanceId]:
+        """Which machines of the driver had no row when it was last swept."""
+        return sorted(self._orphans)
+
     @property
     def orphans(self) -> int:
         """How many machines of the driver had no row when it was last swept."""
@@ -234,6 +258,7 @@ class Reconciler:
     def _conclude(self, instance_id: InstanceId, *, is_done: bool) -> None:
         if is_done:
             self._failures.pop(instance_id, None)
+            self._troubles.pop(instance_id, None)
             self._woken_at.pop(instance_id, None)
         else:
             seconds = self._backoff_seconds[min(self._failures[instance_id], len(self._backoff_seconds) - 1)]
@@ -253,16 +278,23 @@ class Reconciler:
         try:
             await work
         except DriverError as error:
+            self._note_trouble(instance_id, f"{error} ({error.detail})" if error.detail else str(error))
             self._log.warning(
                 "driver: %s", error, code=error.code.value, detail=error.detail or None, instance_id=instance_id
             )
         except StoreUnavailable as error:
+            self._note_trouble(instance_id, str(error))
             self._log.warning("store: %s", error, instance_id=instance_id)
-        except Exception:  # noqa: BLE001  a fault in one machine's round must not end everyone's
+        except Exception as error:  # noqa: BLE001  a fault in one machine's round must not end everyone's
+            self._note_trouble(instance_id, repr(error))
             self._log.exception("reconciling failed", instance_id=instance_id)
         else:
             return True
         return False
+
+    def _note_trouble(self, instance_id: InstanceId | None, trouble: str) -> None:
+        if instance_id is not None:
+            self._troubles[instance_id] = trouble
 
     async def _listen(self) -> None:
         async for instance_id in self._driver.events():
@@ -315,14 +347,14 @@ class Reconciler:
             # What the machine did by itself is written down before anything is done about it.
             await self._record(row, absorbing)
         elif step is not None:
-            await self._record(row, await self._outcome(row, step))
+            await self._record(row, *await self._outcome(row, step))
         elif known.is_launching and self._is_late(known):
             await self._record(row, self._too_late)
         elif known is not row:
             await self._record(row, absorbing)
 
-    async def _outcome(self, row: Instance, step: Step) -> Move:
-        """Take the step and return what it means for the row.
+    async def _outcome(self, row: Instance, step: Step) -> tuple[Move, str]:
+        """Take the step and return what it means for the row, and why it was given up, if it was.
 
         Raises:
             DriverError: it failed and is worth trying again.
@@ -335,7 +367,7 @@ class Reconciler:
                 raise
             if error.code is DriverCode.PORT and step in _NEEDING_PORT:
                 if await self._has_moved_port(row):
-                    return _leave
+                    return _leave, ""
                 error = _no_port(error)
             self._log.warning(
                 "gave up: %s",
@@ -346,8 +378,8 @@ class Reconciler:
                 instance_id=row.id,
             )
             left = await self._driver.observe(row.id) if step is Step.REBUILD else None
-            return _given_up(step, row, error, left)
-        return _taken(step, row, seen)
+            return _given_up(step, row, error, left), str(error)
+        return _taken(step, row, seen), ""
 
     async def _has_moved_port(self, row: Instance) -> bool:
         """Whether the machine, whose ssh port is a stranger's, has another one now."""
@@ -447,7 +479,7 @@ class Reconciler:
             gpus=product.gpu.count if product.gpu else 0,
         )
 
-    async def _record(self, acted_on: Instance, move: Move) -> None:
+    async def _record(self, acted_on: Instance, move: Move, refusal: str = "") -> None:
         """Write down what came of a round, and look again if the row now asks for something else."""
         now = self._clock.now()
 
@@ -458,6 +490,8 @@ class Reconciler:
             after = move(before, now)
             if after != before:
                 tx.put(after)
+                for event in events_between(before, after, now, refusal=refusal):
+                    tx.note(event)
                 if after.is_gone:
                     _settle(tx, before, after, now)
             return before, after

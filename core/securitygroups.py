@@ -15,6 +15,10 @@ MOST_RULES = 60
 MOST_GROUPS = 5
 """The most groups of one machine. Source: Amazon VPC quotas."""
 
+TEXT = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}", re.ASCII)
+"""What names and descriptions may be. Source: CreateSecurityGroup and IpRange references."""
+TEXT_IN_WORDS = "1 to 255 of the characters a-z, A-Z, 0-9, spaces, and ._-:/()#,@[]+=&;{}!$*"
+
 ANY_PROTOCOL, ANY_PORT = "-1", -1
 _ANYWHERE = "0.0.0.0/0"
 _SSH_PORT, _LAST_PORT, _MOST_TYPE, _LAST_PROTOCOL = 22, 65535, 255, 255

@@ -6,15 +6,17 @@ Orders that closed long ago are not in it: a store answers for them one by one (
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any, TypeVar
 
-from core.accounts import Account, ApiKey, Application
+from core.accounts import Account, ApiKey, Application, KeyUse
 from core.addresses import Address
 from core.catalogue import Image, Product, Region, Zone
 from core.disks import KeptDisk
 from core.ids import (
     AccountId,
     AddressId,
+    ApiKeyId,
     ApplicationId,
     ImageId,
     InstanceId,
@@ -24,13 +26,16 @@ from core.ids import (
     ProductId,
     RegionId,
     SecurityGroupId,
+    SignInId,
     SubnetId,
+    UserId,
     ZoneId,
 )
 from core.instances import Instance
 from core.keypairs import KeyPair
 from core.networks import Network, Subnet
 from core.orders import Order
+from core.people import SignIn, User
 from core.securitygroups import SecurityGroup
 from core.tags import Resource, TagSet
 
@@ -38,6 +43,9 @@ Record = (
     Account
     | Application
     | ApiKey
+    | KeyUse
+    | User
+    | SignIn
     | Region
     | Zone
     | Image
@@ -68,6 +76,9 @@ class State:
         self.accounts: dict[AccountId, Account] = {}
         self.applications: dict[ApplicationId, Application] = {}
         self.keys: dict[str, ApiKey] = {}
+        self.key_uses: dict[ApiKeyId, KeyUse] = {}
+        self.users: dict[UserId, User] = {}
+        self.sign_ins: dict[SignInId, SignIn] = {}
         self.regions: dict[RegionId, Region] = {}
         self.zones: dict[ZoneId, Zone] = {}
         self.images: dict[ImageId, Image] = {}
@@ -82,6 +93,8 @@ class State:
         self.kept_disks: dict[InstanceId, KeptDisk] = {}
         self.tag_sets: dict[Resource, TagSet] = {}
 
+        self.users_by_email: dict[str, User] = {}
+        self.sign_ins_by_digest: dict[str, SignIn] = {}
         self.regions_by_name: dict[str, Region] = {}
         self.zones_in: dict[RegionId, dict[ZoneId, Zone]] = {}
         self.networks_by_place: dict[tuple[AccountId, RegionId], Network] = {}
@@ -109,6 +122,9 @@ class State:
             Account: self.accounts,
             Application: self.applications,
             ApiKey: self.keys,
+            KeyUse: self.key_uses,
+            User: self.users,
+            SignIn: self.sign_ins,
             Region: self.regions,
             Zone: self.zones,
             Image: self.images,
@@ -124,7 +140,9 @@ class State:
             TagSet: self.tag_sets,
         }
         self._index: dict[type, Callable[[Any, Any], None]] = {
-            Region: self._index_region,
+            User: _found_in(self.users_by_email, attrgetter("email")),
+            SignIn: _found_in(self.sign_ins_by_digest, attrgetter("digest")),
+            Region: _found_in(self.regions_by_name, attrgetter("name")),
             Zone: self._index_zone,
             Network: self._index_network,
             Subnet: self._index_subnet,
@@ -170,12 +188,6 @@ class State:
         before = self._tables[type(record)].pop(key_of(record), None)
         if before is not None and (index := self._index.get(type(record))) is not None:
             index(before, None)
-
-    def _index_region(self, old: Region | None, new: Region | None) -> None:
-        if old is not None:
-            self.regions_by_name.pop(old.name, None)
-        if new is not None:
-            self.regions_by_name[new.name] = new
 
     def _index_zone(self, old: Zone | None, new: Zone | None) -> None:
         # A zone that changes keeps its place among those of its region: bookings go to the first that will do.
@@ -281,6 +293,18 @@ def _owned_in(index: dict[AccountId, dict[Any, Any]]) -> Callable[[Any, Any], No
             index.setdefault(new.account_id, {})[new.id] = new
         elif old is not None:
             _remove(index, old.account_id, old.id)
+
+    return keep
+
+
+def _found_in(index: dict[str, Any], name_of: Callable[[Any], str]) -> Callable[[Any, Any], None]:
+    """Return what keeps an index of records by a name that each has to itself."""
+
+    def keep(old: Any, new: Any) -> None:
+        if old is not None:
+            index.pop(name_of(old), None)
+        if new is not None:
+            index[name_of(new)] = new
 
     return keep
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Generic, TypeVar
+from itertools import count
+from typing import Generic, Protocol, TypeVar
 
 from core.catalogue import (
     Catalogue,
@@ -20,14 +21,26 @@ from core.catalogue import (
 from core.ids import ImageId, ProductId, RegionId, ZoneId
 from core.ports import Transaction
 from core.provision import adopt
+from core.state import Record, State
 
 W = TypeVar("W", Region, Zone, Image, Product)
+
+
+class _Rows(Protocol):
+    """What of a transaction is needed here; see there."""
+
+    @property
+    def state(self) -> State: ...
+
+    def put(self, record: Record) -> None: ...
+
+    def next_id(self, kind: type) -> int: ...
 
 
 class _Shelf(Generic[W]):
     """The rows of one kind by name, and which of them the configuration still names."""
 
-    def __init__(self, tx: Transaction, kind: type[W], rows: Iterable[tuple[str, W]]) -> None:
+    def __init__(self, tx: _Rows, kind: type[W], rows: Iterable[tuple[str, W]]) -> None:
         self._tx = tx
         self._kind: type[W] = kind
         self._rows: dict[str, W] = dict(rows)
@@ -61,6 +74,11 @@ class _Shelf(Generic[W]):
 
 def stock_up(tx: Transaction, catalogue: Catalogue, now: datetime) -> None:
     """Make the rows say what the catalogue says. Names that it refers to must be in it."""
+    _fill(tx, catalogue, now)
+    adopt(tx, now)
+
+
+def _fill(tx: _Rows, catalogue: Catalogue, now: datetime) -> None:
     state = tx.state
     regions = _Shelf(tx, Region, ((region.name, region) for region in state.regions.values()))
     zones = _Shelf(tx, Zone, ((zone.name, zone) for zone in state.zones.values()))
@@ -78,7 +96,6 @@ def stock_up(tx: Transaction, catalogue: Catalogue, now: datetime) -> None:
     zones.retire_the_rest()
     images.retire_the_rest()
     products.retire_the_rest()
-    adopt(tx, now)
 
 
 def _region(entry: RegionEntry, regions: _Shelf[Region]) -> Region:
@@ -112,7 +129,7 @@ def _image(entry: ImageEntry, images: _Shelf[Image], now: datetime) -> Image:
 
 
 def _product(
-    tx: Transaction, entry: ProductEntry, products: _Shelf[Product], zones: _Shelf[Zone], images: _Shelf[Image]
+    tx: _Rows, entry: ProductEntry, products: _Shelf[Product], zones: _Shelf[Zone], images: _Shelf[Image]
 ) -> Product:
     capacity = {zones[name].id: count for name, count in entry.capacity.items()}
     return Product(
@@ -134,3 +151,30 @@ def _product(
         capacity=capacity,
         has_metadata=entry.has_metadata,
     )
+
+
+# --- what it would be
+
+
+class _Rehearsal:
+    """A transaction over what is sold, of which nothing is kept."""
+
+    def __init__(self, state: State) -> None:
+        self.state = State()
+        self._ids = count(-1, -1)
+        for each in (state.regions, state.zones, state.images, state.products):
+            for row in each.values():
+                self.state.put(row)
+
+    def put(self, record: Record) -> None:
+        self.state.put(record)
+
+    def next_id(self, _: type) -> int:
+        return next(self._ids)
+
+
+def rehearse(state: State, catalogue: Catalogue, now: datetime) -> State:
+    """Return what would be sold by this catalogue, in a state of nothing else; what is new has ids below zero."""
+    rehearsal = _Rehearsal(state)
+    _fill(rehearsal, catalogue, now)
+    return rehearsal.state

@@ -1,9 +1,10 @@
 """Records for tests. Name only what matters to the test; the rest fits together by default."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
-from core.accounts import Account, ApiKey, Application, Caller, Protocol
+from core.accounts import Account, ApiKey, Application, Caller, KeyUse, Protocol
 from core.addresses import Address
 from core.catalogue import Image, Product, Region, Zone
 from core.disks import KeptDisk
@@ -21,13 +22,16 @@ from core.ids import (
     RegionId,
     RuleId,
     SecurityGroupId,
+    SignInId,
     SubnetId,
+    UserId,
     ZoneId,
 )
 from core.instances import Instance, Power, ShutdownBehaviour, State, Wanted
 from core.keypairs import KeyKind, KeyPair
 from core.networks import Network, Subnet, hardware_address
 from core.orders import Order
+from core.people import SignIn, User
 from core.ports import LaunchSpec
 from core.securitygroups import Rule, SecurityGroup, Traffic
 from core.state import Record
@@ -145,6 +149,22 @@ def an_api_key(**changes: object) -> ApiKey:
     return replace(key, **changes)
 
 
+def a_key_use(**changes: object) -> KeyUse:
+    """Return that the default key was used, through EC2."""
+    return replace(KeyUse(ApiKeyId(1), NOON, "192.0.2.1", Protocol.EC2), **changes)
+
+
+def a_user(**changes: object) -> User:
+    """Return a person of the default account, without a password."""
+    return replace(User(UserId(1), ACCOUNT, "ann@example.com", "", NOON), **changes)
+
+
+def a_sign_in(**changes: object) -> SignIn:
+    """Return the browser in which the default person is signed in."""
+    sign_in = SignIn(SignInId(1), UserId(1), "digest", "192.0.2.1", "a browser", NOON, NOON, NOON + timedelta(hours=12))
+    return replace(sign_in, **changes)
+
+
 def a_region(**changes: object) -> Region:
     """Return the default region."""
     return replace(Region(RegionId(1), "eu-1", "europe"), **changes)
@@ -209,6 +229,9 @@ def a_world() -> list[Record]:
         an_account(),
         an_application(),
         an_api_key(),
+        a_key_use(),
+        a_user(),
+        a_sign_in(),
         a_region(),
         a_zone(),
         an_image(),

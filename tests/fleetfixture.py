@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from core import booking
 from core.accounts import Caller, Network, Protocol
@@ -17,11 +19,16 @@ from core.catalogue import Catalogue, Gpu, ImageEntry, Product, ProductEntry, Re
 from core.ids import InstanceId
 from core.instances import Cause, Instance, Power, absorb, after_failure
 from core.limits import Limits
+from core.people import User, hash_password
 from core.ports import Store, Transaction
 from core.service import Core
+from core.service.people import new_user
 from core.storage.sqlite import open_sqlite
 from core.vault import KEY_BYTES, Vault
 from tests.clocks import ManualClock
+
+PASSWORD = "correct horse battery"
+"""The password of every `House.person`."""
 
 
 def a_ware(slug: str, price: str, capacity: dict[str, int], **changes: object) -> ProductEntry:
@@ -93,6 +100,15 @@ class House:
         holder = holder or self.ours
         return Caller(holder.account.id, holder.application.id, holder.key.access_key, protocol)
 
+    async def person(
+        self, email: str = "ann@example.com", holder: KeyHolder | None = None, *, is_operator: bool = False
+    ) -> User:
+        """Return a new person of a customer, by default of our own, who signs in with `PASSWORD`."""
+        account_id, now = (holder or self.ours).account.id, self.clock.now()
+        return await self.store.transact(
+            lambda tx: new_user(tx, account_id, email, _password_hash(), now, is_operator=is_operator)
+        )
+
     async def product(self, slug: str) -> Product:
         """Return a product by its name in `CATALOGUE`."""
         fleet = await self.core.fleet(self.caller())
@@ -124,6 +140,11 @@ class House:
         await self.store.transact(work)
 
 
+@cache
+def _password_hash() -> str:
+    return hash_password(PASSWORD)
+
+
 async def nothing_said(_: InstanceId) -> bytes:
     """Tell of every machine that its console is empty."""
     return b""
@@ -135,15 +156,19 @@ async def something_shown(_: InstanceId) -> bytes:
 
 
 @asynccontextmanager
-async def open_house(folder: Path, clock: ManualClock | None = None) -> AsyncIterator[House]:
-    """Open the house in a folder, and close it again. What was there before is found again."""
+async def open_house(folder: Path, clock: ManualClock | None = None, **equipment: Any) -> AsyncIterator[House]:
+    """Open the house in a folder, and close it again. What was there before is found again.
+
+    The equipment is what core is given besides, or in place of a silent console and an empty screen.
+    """
     clock, vault = clock or ManualClock(), Vault(bytes(KEY_BYTES))
     store = await open_sqlite(folder / "onefleet.db", vault, clock)
     try:
         woken: list[InstanceId] = []
         house = booking.House(PortRange(20_000, 39_999), Limits())
-        core = Core(store, vault, clock, house, wake=woken.extend, console=nothing_said, screen=something_shown)
-        administration = Administration(store, clock)
+        equipment = {"console": nothing_said, "screen": something_shown, **equipment}
+        core = Core(store, vault, clock, house, wake=woken.extend, **equipment)
+        administration = Administration(store, clock, wake=woken.extend)
         await administration.set_catalogue(CATALOGUE)
         if not await administration.keys():
             for name in ("ours", "theirs"):

@@ -51,7 +51,7 @@ class Addresses:
                 tx.put(with_tags(TagSet(resource, {}), dict(wish.tags)))
             return address
 
-        return await self._transactor.transact(caller, work)
+        return await self._transactor.transact(caller, "hold address", work, _named)
 
     async def associate(
         self, caller: Caller, address_id: AddressId, instance_id: InstanceId, *, may_move: bool
@@ -77,7 +77,9 @@ class Addresses:
             touched = {machine.id} | ({address.instance_id} if address.instance_id is not None else set())
             return holding.bind(tx, address, machine, may_move=may_move), touched
 
-        address, touched = await self._transactor.transact(caller, work)
+        address, touched = await self._transactor.transact(
+            caller, "bind address", work, lambda bound: f"{_named(bound[0])}, machine {instance_id}"
+        )
         self._transactor.wake(touched)
         return address
 
@@ -87,7 +89,7 @@ class Addresses:
         Raises:
             UnknownResource: it is not there.
         """
-        await self._change(caller, address_id, holding.unbind)
+        await self._change(caller, "unbind address", address_id, holding.unbind)
 
     async def release(self, caller: Caller, address_id: AddressId) -> None:
         """Give the address back.
@@ -101,7 +103,7 @@ class Addresses:
             require_free(address)
             holding.release(tx, address)
 
-        await self._change(caller, address_id, work)
+        await self._change(caller, "release address", address_id, work)
 
     async def assign(self, caller: Caller, instance_id: InstanceId) -> Address:
         """Return one more address of the machine's zone, bound to the machine and released together with it.
@@ -120,7 +122,7 @@ class Addresses:
             address = holding.hold(tx, caller.account_id, zones, now=now, limits=self._limits)
             return holding.bind(tx, replace(address, goes_with_machine=True), machine, may_move=False)
 
-        address = await self._transactor.transact(caller, work)
+        address = await self._transactor.transact(caller, "hold address", work, _named)
         self._transactor.wake([instance_id])
         return address
 
@@ -130,10 +132,10 @@ class Addresses:
         Raises:
             UnknownResource: it is not there.
         """
-        await self._change(caller, address_id, holding.release)
+        await self._change(caller, "release address", address_id, holding.release)
 
     async def _change(
-        self, caller: Caller, address_id: AddressId, change: Callable[[Transaction, Address], None]
+        self, caller: Caller, verb: str, address_id: AddressId, change: Callable[[Transaction, Address], None]
     ) -> None:
         now = self._transactor.now()
 
@@ -142,7 +144,7 @@ class Addresses:
             change(tx, address)
             return address
 
-        before = await self._transactor.transact(caller, work)
+        before = await self._transactor.transact(caller, verb, work, _named)
         if before.instance_id is not None:
             self._transactor.wake([before.instance_id])
 
@@ -154,3 +156,7 @@ class Addresses:
         if zone is None or zone.is_retired or caller.seen_region_id not in (None, zone.region_id):
             raise UnknownZone(str(wish.zone_id))
         return [zone]
+
+
+def _named(address: Address) -> str:
+    return f"address {address.address}"

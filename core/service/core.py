@@ -11,6 +11,7 @@ from core.booking import House, Placed
 from core.catalogue import Region
 from core.clock import Clock
 from core.errors import (
+    AccountSuspended,
     ForeignOrder,
     InvalidRequest,
     KeyPairExists,
@@ -22,18 +23,24 @@ from core.errors import (
     UnknownRegion,
 )
 from core.fleet import Fleet
-from core.ids import InstanceId, KeyPairId, OrderId, RegionId
+from core.ids import ApiKeyId, InstanceId, KeyPairId, OrderId, RegionId
 from core.instances import Instance
+from core.journal import named
 from core.keypairs import KeyKind, KeyPair
 from core.limits import Pace
 from core.orders import Booking, Order
 from core.ports import SampleStore, Store, Transaction
 from core.provision import is_provided, provide
 from core.sampling import NoSamples
+from core.service.access import Access
 from core.service.addresses import Addresses
 from core.service.groups import SecurityGroups
+from core.service.history import History
 from core.service.machines import Machines
+from core.service.people import STANDARD_PEOPLE, People, PeopleSettings
 from core.service.selfview import SelfViews
+from core.service.serial import OpenConsole, SerialConsoles, no_console
+from core.service.spending import Spending
 from core.service.transactor import Change, Transactor, fleet_of, home_of, moved
 from core.sessions import Session
 from core.tags import Resource, ResourceKind, TagSet, with_tags, without_tags
@@ -49,6 +56,8 @@ class Credential:
     access_key: str
     secret_key: str = field(repr=False)
     application: Application
+    key_id: ApiKeyId
+    is_suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +80,11 @@ class Core:
     """The one way to the fleet.
 
     `wake` is told the ids of machines whose row now asks for something else than what runs; `console` tells what a
-    machine wrote to its console, `screen` what its screen shows, and `samples` what it used, where that is kept. Verbs
-    about addresses, security groups and single machines are in `addresses`, `groups` and `machines`; what a machine
-    asks about itself is in `selfviews`.
+    machine wrote to its console, `screen` what its screen shows, and `samples` what it used, where that is kept;
+    `serial` opens its serial console. Verbs about addresses, security groups and single machines are in `addresses`,
+    `groups` and `machines`, those about serial consoles in `serial`; what a machine asks about itself is in
+    `selfviews`. People sign in by `people`, and see to their API keys by `access`; `history` tells what was done, and
+    `spending` what it costs.
     """
 
     def __init__(
@@ -88,6 +99,8 @@ class Core:
         screen: Callable[[InstanceId], Awaitable[bytes]],
         pace: Pace | None = None,
         samples: SampleStore | None = None,
+        people: PeopleSettings = STANDARD_PEOPLE,
+        serial: OpenConsole = no_console,
     ) -> None:
         self._store, self._vault, self._clock, self._house = store, vault, clock, house
         self._pace = pace
@@ -98,7 +111,12 @@ class Core:
         self.machines = Machines(
             transactor, store, house.limits, console=console, screen=screen, samples=samples or NoSamples()
         )
+        self.serial = SerialConsoles(transactor, store, serial)
         self.selfviews = SelfViews(store, clock)
+        self.access = Access(transactor, store)
+        self.people = People(store, clock, people)
+        self.history = History(transactor, store)
+        self.spending = Spending(transactor, store)
 
     def now(self) -> datetime:
         """Return the present moment, for signatures and answers alike."""
@@ -110,14 +128,17 @@ class Core:
         """Return what belongs to a long-lived access key.
 
         Raises:
-            UnknownKey: there is none, or it or its application is not enabled.
+            UnknownKey: there is none, or it, its application, or its account's API access is not enabled.
         """
         state = await self._store.view()
         key = state.keys.get(access_key)
         application = state.applications[key.application_id] if key else None
         if key is None or application is None or not (key.is_enabled and application.is_enabled):
             raise UnknownKey(access_key)
-        return Credential(key.access_key, key.secret_key, application)
+        account = state.accounts[application.account_id]
+        if not account.has_api:
+            raise UnknownKey(access_key)
+        return Credential(key.access_key, key.secret_key, application, key.id, is_suspended=account.is_suspended)
 
     async def session_credential(self, access_key: str, token: str) -> Credential:
         """Return what belongs to a session's access key; it ends when its parent key does.
@@ -144,12 +165,16 @@ class Core:
 
         Raises:
             AddressNotAllowed: the application may not be used from this client address.
+            AccountSuspended: the operator has suspended the account.
             TooManyRequests: the key asks more often than it may.
         """
         application = credential.application
         application.admit(address)
+        if credential.is_suspended:
+            raise AccountSuspended(application.account_id)
         if self._pace is not None:
             self._pace.take(credential.access_key)
+        self.access.note_use(credential.key_id, address, protocol)
         return Caller(
             application.account_id,
             application.id,
@@ -158,6 +183,7 @@ class Core:
             request_id,
             region_id=region_id,
             sees_all_regions=sees_all_regions,
+            address=address,
         )
 
     def open_session(self, caller: Caller, seconds: int) -> Session:
@@ -309,12 +335,13 @@ class Core:
         """
         request.check()
         own_key = sshkeys.generate(KeyKind.ED25519, "onefleet-order") if request.wants_own_key else None
+        spent = await self.spending.counted_for_booking(caller)
         now = self.now()
 
         def work(tx: Transaction) -> Placed:
-            return booking.place(tx, caller, request, now=now, house=self._house, own_key=own_key)
+            return booking.place(tx, caller, request, now=now, house=self._house, own_key=own_key, spent=spent)
 
-        placed = await self._transactor.transact(caller, work)
+        placed = await self._transactor.transact(caller, "book", work, _booked)
         if placed.is_new:
             self._transactor.announce(caller, [Change(instance, instance) for instance in placed.instances])
         return placed
@@ -335,9 +362,10 @@ class Core:
             machines = tx.state.machines_of.get(view.order.id, {})
             if orders.has_ended(machines.values()):
                 raise OrderEnded(order_id)
-            return moved(tx, list(machines), instances.after_terminate, now)
+            return moved(tx, caller, list(machines), instances.after_terminate, now)
 
-        self._transactor.announce(caller, await self._transactor.transact(caller, work))
+        changes = await self._transactor.transact(caller, "complete", work, f"order {order_id}")
+        self._transactor.announce(caller, changes)
 
     async def terminate(self, caller: Caller, ids: Sequence[InstanceId]) -> Sequence[Change]:
         """End the rental of machines; all or none. Ending the last machine of an order completes it.
@@ -346,7 +374,7 @@ class Core:
             UnknownInstances: some are not there.
             Protected: some are protected from it.
         """
-        return await self._transactor.move(caller, ids, instances.after_terminate)
+        return await self._transactor.move(caller, "terminate", ids, instances.after_terminate)
 
     async def start(self, caller: Caller, ids: Sequence[InstanceId]) -> Sequence[Change]:
         """Start machines; all or none.
@@ -355,7 +383,7 @@ class Core:
             UnknownInstances: some are not there.
             IncorrectState: some are stopping or have ended.
         """
-        return await self._transactor.move(caller, ids, instances.after_start)
+        return await self._transactor.move(caller, "start", ids, instances.after_start)
 
     async def stop(self, caller: Caller, ids: Sequence[InstanceId], *, is_forced: bool) -> Sequence[Change]:
         """Stop machines; all or none. Forced, they are not given the time to shut down.
@@ -369,7 +397,7 @@ class Core:
         def move(instance: Instance, now: datetime) -> Instance:
             return instances.after_stop(instance, now, is_forced=is_forced)
 
-        return await self._transactor.move(caller, ids, move)
+        return await self._transactor.move(caller, "force stop" if is_forced else "stop", ids, move)
 
     async def reboot(self, caller: Caller, ids: Sequence[InstanceId]) -> Sequence[Change]:
         """Ask for a restart of running machines; all or none.
@@ -382,7 +410,7 @@ class Core:
         def move(instance: Instance, _: datetime) -> Instance:
             return instances.after_reboot(instance)
 
-        return await self._transactor.move(caller, ids, move)
+        return await self._transactor.move(caller, "reboot", ids, move)
 
     # --- key pairs and tags
 
@@ -424,7 +452,7 @@ class Core:
             tx.drop(pair)
             tx.drop(TagSet(_resource_of(pair), {}))
 
-        await self._transactor.transact(caller, work)
+        await self._transactor.transact(caller, "delete key pair", work, f"key pair {pair.name}")
 
     async def tag(self, caller: Caller, resources: Sequence[Resource], values: Mapping[str, str]) -> None:
         """Add or replace tags on resources that the account can see; all or none.
@@ -441,7 +469,7 @@ class Core:
                 fleet.require(resource)
                 tx.put(with_tags(_tags_on(tx, resource), values))
 
-        await self._transactor.transact(caller, work)
+        await self._transactor.transact(caller, "tag", work, _in_words(resources))
 
     async def untag(
         self, caller: Caller, resources: Sequence[Resource], values: Mapping[str, str | None] | None
@@ -463,7 +491,7 @@ class Core:
                 else:
                     tx.drop(left)
 
-        await self._transactor.transact(caller, work)
+        await self._transactor.transact(caller, "untag", work, _in_words(resources))
 
     # --- how it is done
 
@@ -515,7 +543,7 @@ class Core:
                 tx.put(with_tags(TagSet(_resource_of(pair), {}), tags))
             return pair
 
-        return await self._transactor.transact(caller, work)
+        return await self._transactor.transact(caller, "keep key pair", work, f"key pair {name}")
 
 
 def _tags_on(tx: Transaction, resource: Resource) -> TagSet:
@@ -524,3 +552,22 @@ def _tags_on(tx: Transaction, resource: Resource) -> TagSet:
 
 def _resource_of(pair: KeyPair) -> Resource:
     return Resource(pair.account_id, ResourceKind.KEY_PAIR, pair.id)
+
+
+def _booked(placed: Placed) -> str:
+    return f"order {placed.order.id}, {named('machine', [each.id for each in placed.instances])}"
+
+
+def _in_words(resources: Sequence[Resource]) -> str:
+    return ", ".join(named(_word_for(kind), [each.id for each in same]) for kind, same in _by_kind(resources).items())
+
+
+def _word_for(kind: ResourceKind) -> str:
+    return "machine" if kind is ResourceKind.INSTANCE else kind.value.replace("-", " ")
+
+
+def _by_kind(resources: Sequence[Resource]) -> Mapping[ResourceKind, Sequence[Resource]]:
+    by_kind: dict[ResourceKind, list[Resource]] = {}
+    for resource in resources:
+        by_kind.setdefault(resource.kind, []).append(resource)
+    return by_kind

@@ -67,7 +67,9 @@ class SecurityGroups:
             _tag(tx, caller, ResourceKind.SECURITY_GROUP, group.id, tags)
             return group
 
-        return await self._transactor.transact(caller, work)
+        return await self._transactor.transact(
+            caller, "make security group", work, lambda group: f"security group {group.id}"
+        )
 
     async def delete(self, caller: Caller, group_id: SecurityGroupId) -> None:
         """Remove a group with its rules and tags.
@@ -86,7 +88,7 @@ class SecurityGroups:
             _untag(tx, caller, ResourceKind.SECURITY_GROUP, [group.id])
             _untag(tx, caller, ResourceKind.RULE, [rule.id for rule in group.rules])
 
-        await self._transactor.transact(caller, work)
+        await self._transactor.transact(caller, "delete security group", work, f"security group {group_id}")
 
     async def authorize(
         self, caller: Caller, group_id: SecurityGroupId, wanted: Sequence[WantedRule], tags: Tags
@@ -198,7 +200,9 @@ class SecurityGroups:
                 tx.put(with_news(machine))
             return [machine.id for machine in members]
 
-        self._transactor.wake(await self._transactor.transact(caller, work))
+        self._transactor.wake(
+            await self._transactor.transact(caller, "change rules", work, f"security group {group_id}")
+        )
 
 
 def members_of(state: State, group: SecurityGroup) -> Sequence[Instance]:

@@ -33,11 +33,12 @@ from core.instances import (
     require_resizable,
     with_news,
 )
+from core.journal import named
 from core.limits import Limits
 from core.orders import USER_DATA_LIMIT_BYTES
 from core.passwords import new_password
 from core.ports import MachineMaterial, SampleStore, Store, Transaction
-from core.service.transactor import Change, Transactor, fleet_of
+from core.service.transactor import Change, Transactor, fleet_of, put_changed
 from core.state import State
 from core.tags import ResourceKind
 from core.usage import Span, Usage
@@ -84,7 +85,7 @@ class Machines:
                 self._limits.require_room("kept_disks", disks_to_keep(tx.state, machine.account_id))
             return after
 
-        return await self._change(caller, instance_id, work)
+        return await self._change(caller, "set options", instance_id, work)
 
     async def monitor(self, caller: Caller, ids: Sequence[InstanceId], *, is_on: bool) -> Sequence[Change]:
         """Watch machines in detail, or no longer; all or none.
@@ -96,7 +97,7 @@ class Machines:
         def move(machine: Instance, _: datetime) -> Instance:
             return after_setting(machine, replace(machine.options, is_monitored=is_on))
 
-        return await self._transactor.move(caller, ids, move)
+        return await self._transactor.move(caller, "set monitoring", ids, move)
 
     async def set_shutdown_behaviour(
         self, caller: Caller, instance_id: InstanceId, behaviour: ShutdownBehaviour
@@ -111,7 +112,7 @@ class Machines:
             require_changeable(machine)
             return replace(machine, shutdown_behaviour=behaviour)
 
-        await self._change(caller, instance_id, work)
+        await self._change(caller, "set shutdown behaviour", instance_id, work)
 
     async def set_groups(self, caller: Caller, instance_id: InstanceId, ids: Sequence[SecurityGroupId]) -> None:
         """Put the machine into these groups and no others; at least one.
@@ -130,7 +131,7 @@ class Machines:
                 raise InvalidRequest("security groups", "none", "at least one")
             return machine if groups == machine.group_ids else with_news(replace(machine, group_ids=groups))
 
-        await self._change(caller, instance_id, work)
+        await self._change(caller, "set security groups", instance_id, work)
 
     async def set_user_data(self, caller: Caller, instance_id: InstanceId, user_data: bytes) -> None:
         """Give the stopped machine user data of its own, in place of its order's.
@@ -146,7 +147,7 @@ class Machines:
             require_resizable(machine)
             return replace(machine, has_user_data=True), replace(kept, user_data=user_data)
 
-        await self._equip(caller, instance_id, change)
+        await self._equip(caller, "set user data", instance_id, change)
 
     async def set_password(self, caller: Caller, instance_id: InstanceId) -> None:
         """Give the machine a new root password, which `password` then tells.
@@ -159,7 +160,7 @@ class Machines:
             require_changeable(machine)
             return replace(machine, has_password=True), replace(kept, password=new_password())
 
-        await self._equip(caller, instance_id, change)
+        await self._equip(caller, "set password", instance_id, change)
 
     async def configure_network(self, caller: Caller, instance_id: InstanceId) -> None:
         """Have the machine's network set up anew, as the rows say it is.
@@ -172,7 +173,7 @@ class Machines:
             require_changeable(machine)
             return with_news(machine)
 
-        await self._change(caller, instance_id, work)
+        await self._change(caller, "set up network", instance_id, work)
 
     # --- what it is
 
@@ -194,7 +195,7 @@ class Machines:
                 return machine
             return self._resized(tx.state, machine, wanted)
 
-        await self._change(caller, instance_id, work)
+        await self._change(caller, "change type", instance_id, work)
 
     async def reinstall(self, caller: Caller, instance_id: InstanceId, image_id: ImageId | None) -> None:
         """Give the machine a new disk with an image, or with the one that it has; everything on the old one is lost.
@@ -215,7 +216,7 @@ class Machines:
             require_fit(new, tx.state.products[machine.product_id])
             return after_reinstall(machine, new.id)
 
-        await self._change(caller, instance_id, work)
+        await self._change(caller, "reinstall", instance_id, work)
 
     # --- what it can be asked
 
@@ -279,27 +280,26 @@ class Machines:
                 raise DiskInUse(disk_id)
             tx.put(replace(disk, is_unwanted=True))
 
-        await self._transactor.transact(caller, work)
+        await self._transactor.transact(caller, "delete disk", work, f"disk {disk_id}")
         self._transactor.wake([disk_id])
 
     # --- how it is done
 
-    async def _change(self, caller: Caller, instance_id: InstanceId, change: MachineChange) -> Instance:
+    async def _change(self, caller: Caller, verb: str, instance_id: InstanceId, change: MachineChange) -> Instance:
         now = self._transactor.now()
 
         def work(tx: Transaction) -> Instance:
             [before] = fleet_of(tx, caller, now).instances_by_id([instance_id])
             after = change(tx, before)
-            if after != before:
-                tx.put(after)
+            put_changed(tx, caller, before, after, now)
             return after
 
-        after = await self._transactor.transact(caller, work)
+        after = await self._transactor.transact(caller, verb, work, named("machine", [instance_id]))
         if after.needs_work:
             self._transactor.wake([instance_id])
         return after
 
-    async def _equip(self, caller: Caller, instance_id: InstanceId, change: Equipment) -> None:
+    async def _equip(self, caller: Caller, verb: str, instance_id: InstanceId, change: Equipment) -> None:
         """Change what the machine has of its own. What is kept is read first, and nobody may write it in between."""
         async with self._equipping:
             kept = await self._store.machine_material(instance_id)
@@ -309,7 +309,7 @@ class Machines:
                 tx.put_machine_material(material)
                 return with_news(after)
 
-            await self._change(caller, instance_id, work)
+            await self._change(caller, verb, instance_id, work)
 
     async def _seen(self, caller: Caller, instance_id: InstanceId) -> Instance:
         fleet = Fleet(await self._store.view(), caller.account_id, self._transactor.now(), caller.seen_region_id)

@@ -13,7 +13,7 @@ from core.errors import DryRunPassed
 from core.fleet import Fleet
 from core.ids import InstanceId, RegionId
 from core.instances import Instance
-from core.journal import log_change
+from core.journal import author_of, deed_of, events_between, log_change, named
 from core.ports import Store, Transaction
 from core.state import State
 
@@ -40,15 +40,31 @@ class Transactor:
         """Return the present moment."""
         return self._clock.now()
 
-    async def transact(self, caller: Caller, work: Callable[[Transaction], T]) -> T:
-        """Return what the work returns, durable; for a dry run, try it and change nothing.
+    async def transact(
+        self,
+        caller: Caller,
+        verb: str,
+        work: Callable[[Transaction], T],
+        subject: str | Callable[[T], str] = "",
+    ) -> T:
+        """Return what the work returns, durable and written down as the caller's deed; for a dry run, change nothing.
+
+        `subject` is what the verb is about, or tells it from the work's result. What puts nothing is no deed.
 
         Raises:
             DryRunPassed: it was a dry run, and would have succeeded.
             See also `Store.transact`.
         """
+
+        def deed(tx: Transaction) -> T:
+            result = work(tx)
+            if not tx.is_empty:
+                about = subject if isinstance(subject, str) else subject(result)
+                tx.note(deed_of(caller, verb, about, self.now()))
+            return result
+
         if not caller.is_dry_run:
-            return await self._store.transact(work)
+            return await self._store.transact(deed)
 
         def trial(tx: Transaction) -> T:
             work(tx)
@@ -56,7 +72,7 @@ class Transactor:
 
         return await self._store.transact(trial)
 
-    async def move(self, caller: Caller, ids: Sequence[InstanceId], move: Move) -> Sequence[Change]:
+    async def move(self, caller: Caller, verb: str, ids: Sequence[InstanceId], move: Move) -> Sequence[Change]:
         """Return the caller's machines before and after the move, made for all or none.
 
         Raises:
@@ -67,9 +83,9 @@ class Transactor:
 
         def work(tx: Transaction) -> list[Change]:
             fleet_of(tx, caller, now).instances_by_id(ids)
-            return moved(tx, ids, move, now)
+            return moved(tx, caller, ids, move, now)
 
-        changes = await self.transact(caller, work)
+        changes = await self.transact(caller, verb, work, named("machine", ids))
         self.announce(caller, changes)
         return changes
 
@@ -80,16 +96,24 @@ class Transactor:
         self.wake(change.after.id for change in changes)
 
 
-def moved(tx: Transaction, ids: Iterable[InstanceId], move: Move, now: datetime) -> list[Change]:
+def moved(tx: Transaction, caller: Caller, ids: Iterable[InstanceId], move: Move, now: datetime) -> list[Change]:
     """Return machines before and after the move, which is put into the rows."""
     changes = []
     for instance_id in ids:
         before = tx.state.instances[instance_id]
         after = move(before, now)
-        if after != before:
-            tx.put(after)
+        put_changed(tx, caller, before, after, now)
         changes.append(Change(before, after))
     return changes
+
+
+def put_changed(tx: Transaction, caller: Caller, before: Instance, after: Instance, now: datetime) -> None:
+    """Put a machine that a caller has changed, if that is any news, and note what is to be told of it."""
+    if after == before:
+        return
+    tx.put(after)
+    for event in events_between(before, after, now, author_of(caller).actor):
+        tx.note(event)
 
 
 def fleet_of(tx: Transaction, caller: Caller, now: datetime) -> Fleet:

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.journal import Deed, Entry, Event
 from core.ports import LaunchMaterial, MachineMaterial
 from core.state import Record, State, key_of
+from core.storage.journal import INSERT_DEED, INSERT_EVENT, row_of_deed, row_of_event
 from core.storage.rows import Codec, Row, Table
 from core.tags import TagSet
 
@@ -30,6 +32,7 @@ class Changes:
         self.records: dict[Key, Record | None] = {}
         self.materials: list[LaunchMaterial] = []
         self.machine_materials: list[MachineMaterial] = []
+        self.entries: list[Entry] = []
         self.sequences: set[str] = set()
         self._sequences = sequences
         self._undo: list[tuple[Record, Record | None]] = []
@@ -37,7 +40,7 @@ class Changes:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.records or self.materials or self.machine_materials or self.sequences)
+        return not (self.records or self.materials or self.machine_materials or self.entries or self.sequences)
 
     def put(self, record: Record) -> None:
         """See `Transaction.put`."""
@@ -60,6 +63,10 @@ class Changes:
         """See `Transaction.put_machine_material`."""
         self.machine_materials.append(material)
 
+    def note(self, entry: Entry) -> None:
+        """See `Transaction.note`."""
+        self.entries.append(entry)
+
     def next_id(self, kind: type) -> int:
         """See `Transaction.next_id`."""
         name = kind.__name__
@@ -74,7 +81,8 @@ class Changes:
                 self.state.put(before)
             else:
                 self.state.drop(record)
-        for gathered in (self.records, self.materials, self.machine_materials, self.sequences, self._undo):
+        notes = self.materials, self.machine_materials, self.entries
+        for gathered in (self.records, *notes, self.sequences, self._undo):
             gathered.clear()
 
 
@@ -100,6 +108,7 @@ def statements_for(
     )
     statements.extend(_tag_statements(tags))
     statements.extend(_material_statements(batch, seals))
+    statements.extend(_journal_statements(batch))
     if advanced := {name for changes in batch for name in changes.sequences}:
         sql = "INSERT OR REPLACE INTO sequences (name, value) VALUES (?, ?)"
         statements.append((sql, [(name, sequences[name]) for name in advanced]))
@@ -149,3 +158,11 @@ def _material_statements(batch: Sequence[Changes], seals: Seals) -> Iterable[Sta
     ]
     if rows:
         yield "INSERT OR REPLACE INTO order_materials (order_id, user_data, private_key) VALUES (?, ?, ?)", rows
+
+
+def _journal_statements(batch: Sequence[Changes]) -> Iterable[Statement]:
+    entries = [entry for changes in batch for entry in changes.entries]
+    if deeds := [row_of_deed(entry) for entry in entries if isinstance(entry, Deed)]:
+        yield INSERT_DEED, deeds
+    if events := [row_of_event(entry) for entry in entries if isinstance(entry, Event)]:
+        yield INSERT_EVENT, events

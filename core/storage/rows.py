@@ -13,13 +13,14 @@ from typing import Any
 import orjson
 
 from core import accounts
-from core.accounts import Account, ApiKey, Application, Protocol
+from core.accounts import Account, ApiKey, Application, KeyUse, Protocol
 from core.addresses import Address
 from core.catalogue import Gpu, Image, Product, Region, Zone
 from core.disks import KeptDisk
 from core.instances import (
     STANDARD_OPTIONS,
     Cause,
+    Checkpoint,
     Instance,
     MetadataService,
     Options,
@@ -30,6 +31,7 @@ from core.instances import (
 from core.keypairs import KeyKind, KeyPair
 from core.networks import Network, Subnet
 from core.orders import Order
+from core.people import SignIn, User
 from core.securitygroups import Rule, SecurityGroup, Traffic
 from core.vault import Vault
 
@@ -106,6 +108,14 @@ def _read_rules(text: str) -> tuple[Rule, ...]:
     return tuple(Rule(**{**rule, "traffic": Traffic(**rule["traffic"])}) for rule in orjson.loads(text))
 
 
+def _write_checkpoints(checkpoints: tuple[Checkpoint, ...]) -> str:
+    return orjson.dumps([[each.hours, str(each.cost)] for each in checkpoints]).decode() if checkpoints else ""
+
+
+def _read_checkpoints(text: str) -> tuple[Checkpoint, ...]:
+    return tuple(Checkpoint(hours, Decimal(cost)) for hours, cost in orjson.loads(text)) if text else ()
+
+
 def _read_capacity(counts: Mapping[str, int]) -> dict[int, int]:
     return {int(zone_id): count for zone_id, count in counts.items()}
 
@@ -164,7 +174,18 @@ class Table:
 def tables(vault: Vault) -> Sequence[Table]:
     """Return every table with a row per record, parents before children."""
     return (
-        Table(Account, "accounts", {"created_at": _MOMENT}),
+        Table(
+            Account,
+            "accounts",
+            {
+                "created_at": _MOMENT,
+                "has_api": _BOOLEAN,
+                "is_suspended": _BOOLEAN,
+                "spending_limit": _MONEY,
+                "spending_warning": _MONEY,
+                "credit_limit": _MONEY,
+            },
+        ),
         Table(
             Application,
             "applications",
@@ -174,6 +195,24 @@ def tables(vault: Vault) -> Sequence[Table]:
             ApiKey,
             "api_keys",
             {"secret_key": sealed(vault, "api_keys.secret_key"), "created_at": _MOMENT, "is_enabled": _BOOLEAN},
+        ),
+        Table(KeyUse, "key_uses", {"at": _MOMENT, "protocol": _enum(Protocol)}),
+        Table(
+            User,
+            "users",
+            {
+                "created_at": _MOMENT,
+                "is_operator": _BOOLEAN,
+                "is_enabled": _BOOLEAN,
+                "must_change": _BOOLEAN,
+                "code_secret": sealed(vault, "users.code_secret"),
+                "recovery": _WORDS,
+            },
+        ),
+        Table(
+            SignIn,
+            "sign_ins",
+            {"began_at": _MOMENT, "seen_at": _MOMENT, "ends_at": _MOMENT, "awaits_code": _BOOLEAN},
         ),
         Table(Region, "regions", {"is_retired": _BOOLEAN}),
         Table(Zone, "zones", {"is_available": _BOOLEAN, "is_retired": _BOOLEAN, "pool": _WORDS}),
@@ -228,7 +267,7 @@ def tables(vault: Vault) -> Sequence[Table]:
                 "terminated_at": _MOMENT,
                 "group_ids": Codec(_write_numbers, _read_numbers),
                 "options": Codec(_write_options, _read_options),
-                "earlier_cost": _MONEY,
+                "checkpoints": Codec(_write_checkpoints, _read_checkpoints),
                 "has_user_data": _BOOLEAN,
                 "has_password": _BOOLEAN,
             },

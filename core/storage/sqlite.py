@@ -14,7 +14,7 @@ import errno
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,14 +27,16 @@ from core.clock import Clock
 from core.errors import StoreUnavailable
 from core.ids import AccountId, InstanceId, OrderId
 from core.instances import Instance
+from core.journal import Deed, DeedQuery, Event
 from core.kinds import OF_A_MACHINE
 from core.orders import Order
 from core.ports import ArchivedOrder, LaunchMaterial, MachineMaterial, Transaction
 from core.state import Record, State, key_of
 from core.storage.changes import Changes, Key, Seals, statements_for
+from core.storage.journal import SELECT_EVENTS, deed_of_row, event_of_row, search
 from core.storage.migrate import IncompatibleDatabase, check_ours, migrate
 from core.storage.nonces import NonceLog
-from core.storage.rows import Row, Table, sealed, tables, to_micros
+from core.storage.rows import Row, Table, from_micros, sealed, tables, to_micros
 from core.tags import Resource, ResourceKind, TagSet
 from core.vault import BrokenSeal, Vault
 
@@ -46,6 +48,9 @@ _LIVE_FOR = timedelta(hours=24)
 
 _ROWS_AT_A_TIME = 1000
 """So that a large table never lies in memory twice."""
+
+_YIELD_EVERY = 200
+"""Rows that are read into records before others have their turn: some three milliseconds' worth."""
 
 _SEAL = "key-check"
 _PRAGMAS = (
@@ -80,6 +85,7 @@ class SqliteStore:
         self._queue: list[Pending] = []
         self._in_work: list[Pending] = []
         self._has_work = asyncio.Event()
+        self._has_news = asyncio.Event()
         self._is_healthy = True
         self._log = structlog.get_logger("store")
         self._task: asyncio.Task[None] | None = None
@@ -129,9 +135,31 @@ class SqliteStore:
         """See `Store.archived_order_by_key`."""
         return _first(await self._archived("order_key = ?", order_key))
 
-    async def archived_orders(self, account_id: AccountId) -> Sequence[ArchivedOrder]:
+    async def archived_orders(
+        self, account_id: AccountId, closed_since: datetime | None = None
+    ) -> Sequence[ArchivedOrder]:
         """See `Store.archived_orders`."""
-        return await self._archived("closed_at IS NOT NULL AND account_id = ?", account_id)
+        since = 0 if closed_since is None else to_micros(closed_since)
+        return await self._archived("closed_at >= ? AND account_id = ?", since, account_id)
+
+    async def first_order_at(self, account_id: AccountId) -> datetime | None:
+        """See `Store.first_order_at`."""
+        rows = await self._read("SELECT created_at FROM orders WHERE account_id = ? ORDER BY id LIMIT 1", (account_id,))
+        return from_micros(rows[0][0]) if rows else None
+
+    async def deeds(self, query: DeedQuery) -> Sequence[Deed]:
+        """See `Store.deeds`."""
+        return [deed_of_row(row) for row in await self._read(*search(query))]
+
+    async def events(self, instance_id: InstanceId, most: int) -> Sequence[Event]:
+        """See `Store.events`."""
+        return [event_of_row(instance_id, row) for row in await self._read(SELECT_EVENTS, (instance_id, most))]
+
+    async def news(self, revision: int) -> int:
+        """See `Store.news`."""
+        while self._committed.revision <= revision:
+            await self._has_news.wait()
+        return self._committed.revision
 
     async def archive(self, closed_before: datetime) -> int:
         """See `Store.archive`. An order that is being written to stays until it is asked for again."""
@@ -144,7 +172,7 @@ class SqliteStore:
                 self._forget(leaving)
                 count += 1
         if count:
-            state.revision += 1
+            self._tell_news()
         return count
 
     async def claim_nonce(self, key: str, timestamp: int, nonce: str) -> bool:
@@ -227,16 +255,21 @@ class SqliteStore:
             self._head.drop(record)
             self._committed.drop(record)
 
-    async def _archived(self, condition: str, value: object) -> Sequence[ArchivedOrder]:
+    async def _archived(self, condition: str, *values: object) -> Sequence[ArchivedOrder]:
         orders, instances = self._tables[Order], self._tables[Instance]
-        rows = await self._read(f"{orders.select} WHERE {condition} ORDER BY id DESC", (value,))
+        found = [order async for order in self._records(orders, f"WHERE {condition} ORDER BY id DESC", values)]
         machines: dict[OrderId, list[Instance]] = defaultdict(list)
         chosen = f"SELECT id FROM orders WHERE {condition}"  # noqa: S608  the condition is ours
-        for row in await self._read(f"{instances.select} WHERE order_id IN ({chosen}) ORDER BY id", (value,)):
-            machine: Instance = instances.record_of(row)
+        async for machine in self._records(instances, f"WHERE order_id IN ({chosen}) ORDER BY id", values):
             machines[machine.order_id].append(machine)
-        found = [orders.record_of(row) for row in rows]
         return [ArchivedOrder(order, tuple(machines[order.id])) for order in found]
+
+    async def _records(self, table: Table, chosen: str, values: Row) -> AsyncIterator[Any]:
+        """Give the records of a table that are chosen; others have their turns meanwhile."""
+        for count, row in enumerate(await self._read(f"{table.select} {chosen}", values), start=1):
+            yield table.record_of(row)
+            if count % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)
 
     async def _read(self, query: str, values: Row) -> Sequence[Any]:
         try:
@@ -308,7 +341,12 @@ class SqliteStore:
                     self._committed.drop(gone)
             if not future.done():
                 future.set_result(None)
+        self._tell_news()
+
+    def _tell_news(self) -> None:
         self._committed.revision += 1
+        self._has_news.set()
+        self._has_news.clear()  # whoever waits has been woken by now
 
     def _fail(self, error: BaseException) -> None:
         """Put the head back to what is committed and tell all who wait: what they built on has failed.

@@ -172,6 +172,7 @@ EC2_FAULTS = FaultTable(
         core.InvalidSession: Fault(401, "AuthFailure", lambda error: f"{_NOT_ACCEPTED}. {error}"),
         core.SessionExpired: Fault(400, "RequestExpired"),
         core.AddressNotAllowed: Fault(403, "UnauthorizedOperation"),
+        core.AccountSuspended: Fault(403, "Blocked"),
         # the request
         parameters.BadEncoding: Fault(404, "MalformedQueryString"),
         parameters.UnknownParameter: Fault(400, "UnknownParameter"),
@@ -195,6 +196,7 @@ EC2_FAULTS = FaultTable(
         core.NotOfferedInZone: Fault(400, "Unsupported", _not_in_zone),
         # AWS counts it as its own fault, and SDKs try again. Source: EC2 API reference, server error codes.
         core.InsufficientCapacity: Fault(500, "InsufficientInstanceCapacity", _no_room),
+        core.SpendingLimitReached: Fault(400, "InstanceLimitExceeded"),
         core.TokenReused: Fault(400, "IdempotentParameterMismatch"),
         core.UnknownInstances: Fault(400, "InvalidInstanceID.NotFound", _missing_instances),
         core.IncorrectState: Fault(400, "IncorrectInstanceState", _wrong_state),

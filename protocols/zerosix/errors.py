@@ -86,7 +86,8 @@ INVALID_JSON = Fault(400, "rest_invalid_json", _words("Invalid JSON body passed.
 NOT_AN_OBJECT = Fault(400, "rest_invalid_json", _words("Invalid JSON body passed: it must be an object."))
 
 TOO_OFTEN = Fault(429, "onefleet_too_many_requests")
-CALLER_FAULTS = (INCOMPLETE_OAUTH, NOT_BELIEVED, TOO_OFTEN, *ANONYMOUS.values())
+SUSPENDED = Fault(403, "onefleet_account_suspended")
+CALLER_FAULTS = (INCOMPLETE_OAUTH, NOT_BELIEVED, SUSPENDED, TOO_OFTEN, *ANONYMOUS.values())
 """How any request to what is not public may be refused for its caller."""
 
 REQUEST_FAULTS = (INVALID_PARAMETERS, INVALID_JSON)
@@ -129,6 +130,7 @@ ENDED_ORDER = Fault(
 )
 # Neither is WooCommerce's or ZeroSix's: a customer's limit, and what the customer set through EC2.
 TOO_MUCH = Fault(403, "onefleet_limit_reached")
+TOO_DEAR = Fault(403, "onefleet_spending_limit")
 PROTECTED = Fault(403, "onefleet_machine_protected")
 _LINK = "Use an http or https URL of at most 2048 characters, without blanks."
 INVALID_URL = {
@@ -156,6 +158,7 @@ ZEROSIX_FAULTS = FaultTable(
         core.UnknownKey: Fault(401, _AUTHENTICATION, _words("Consumer key is invalid.")),
         core.NonceUsed: Fault(401, _AUTHENTICATION, _words("Invalid nonce - nonce has already been used.")),
         core.AddressNotAllowed: NOT_BELIEVED,
+        core.AccountSuspended: SUSPENDED,
         # the request
         core.InvalidRequest: INVALID_PARAMETERS,
         BodyBroken: Fault(400, "rest_invalid_json"),
@@ -169,6 +172,7 @@ ZEROSIX_FAULTS = FaultTable(
         core.OrderEnded: ENDED_ORDER,
         core.Protected: PROTECTED,
         core.LimitReached: TOO_MUCH,
+        core.SpendingLimitReached: TOO_DEAR,
         core.TooManyRequests: TOO_OFTEN,
         core.StoreUnavailable: Fault(503, "onefleet_unavailable"),
     }

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from core.accounts import Account
+from core.accounts import Account, Protocol
 from core.addresses import Address
 from core.catalogue import Gpu
 from core.errors import StoreUnavailable
@@ -32,12 +32,16 @@ from core.ids import (
     ProductId,
     RuleId,
     SecurityGroupId,
+    SignInId,
     SubnetId,
+    UserId,
     ZoneId,
 )
-from core.instances import Cause, Instance, MetadataService, Options, State
+from core.instances import Cause, Checkpoint, Instance, MetadataService, Options, State
+from core.journal import Author, Deed, DeedQuery, Event
 from core.keypairs import KeyPair
 from core.orders import Order
+from core.people import SignIn
 from core.ports import ArchivedOrder, LaunchMaterial, MachineMaterial, Store
 from core.securitygroups import Rule, SecurityGroup, Traffic
 from core.state import Record
@@ -47,10 +51,13 @@ from tests.builders import (
     ACCOUNT,
     a_kept_disk,
     a_key_pair,
+    a_key_use,
     a_product,
     a_security_group,
+    a_sign_in,
     a_subnet,
     a_tag_set,
+    a_user,
     a_world,
     a_zone,
     an_account,
@@ -121,6 +128,22 @@ class Refusal(Exception):
     """What a verb may raise."""
 
 
+def a_deed(**changes: object) -> Deed:
+    """Return that somebody booked something through EC2."""
+    author = Author("AKOF", "192.0.2.1", Protocol.EC2, "request", "operator@example.com")
+    return replace(Deed(NOON, ACCOUNT, author, "book", "order 1", "in words"), **changes)
+
+
+def note_all(*entries: Deed | Event) -> Callable[[Any], None]:
+    """Return the work that notes entries."""
+
+    def work(tx):
+        for entry in entries:
+            tx.note(entry)
+
+    return work
+
+
 CLOSED = an_order(id=OrderId(2), order_key="wc_order_2", client_token="twice", closed_at=NOON)
 CLOSED_MACHINES = tuple(
     an_instance(
@@ -132,6 +155,25 @@ CLOSED_TAGS = (a_tag_set(ResourceKind.ORDER, 2, role="db"), a_tag_set(ResourceKi
 
 # Every field away from its default, so that none can be forgotten on the way to a row and back.
 ELABORATE = (
+    an_account(
+        has_api=True,
+        is_suspended=True,
+        spending_limit=Decimal("100.50"),
+        spending_warning=Decimal(80),
+        credit_limit=Decimal("0.000001"),
+    ),
+    a_key_use(at=NOON + DAY, address="2001:db8::1", protocol=Protocol.ZEROSIX),
+    a_user(
+        email="bob@example.com",
+        password_hash="$argon2id$",
+        is_operator=True,
+        is_enabled=False,
+        must_change=True,
+        code_secret="S3CRET",
+        code_step=7,
+        recovery=("one", "two"),
+    ),
+    a_sign_in(digest="other", address="", agent="ü", awaits_code=True, acting_for=ACCOUNT),
     an_application(networks=(ip_network("203.0.113.0/24"), ip_network("2001:db8::/32")), is_enabled=False),
     an_api_key(secret_key="s3cret ü", is_enabled=False),
     a_product(
@@ -168,8 +210,7 @@ ELABORATE = (
         generation=3,
         built=2,
         term_hours=730,
-        earlier_hours=10,
-        earlier_cost=Decimal("1.10"),
+        checkpoints=(Checkpoint(10, Decimal("1.10")), Checkpoint(25, Decimal("4.123456"))),
         has_user_data=True,
         has_password=True,
     ),
@@ -201,6 +242,27 @@ def renew_api_key(tx, rng):
     old = rng.choice(list(tx.state.keys.values()))
     tx.drop(old)
     tx.put(replace(old, access_key=f"AKOF{rng.randrange(1000)}"))
+
+
+def use_api_key(tx, rng):
+    """Note that an API key was used, or forget that it ever was."""
+    use = a_key_use(id=rng.choice(list(tx.state.keys.values())).id, at=NOON + rng.randrange(9) * DAY)
+    if rng.random() < 0.8:
+        tx.put(use)
+    else:
+        tx.drop(use)
+
+
+def sign_in_or_out(tx, rng):
+    """Sign the person in, in one browser more, or out of one of them; they may have another e-mail address by now."""
+    tx.put(a_user(email=f"ann{rng.randrange(3)}@example.com"))
+    known = list(tx.state.sign_ins.values())
+    if known and rng.random() < 0.5:
+        tx.drop(rng.choice(known))
+    else:
+        number = SignInId(tx.next_id(SignIn) + 1)
+        tx.put(a_sign_in(id=number, digest=f"digest-{number}"))
+        tx.note(a_deed())
 
 
 def order_machines(tx, rng):
@@ -275,6 +337,8 @@ def keep_disk(tx, rng):
 VERBS = (
     rename_key,
     renew_api_key,
+    use_api_key,
+    sign_in_or_out,
     order_machines,
     end_machine,
     untag,
@@ -314,6 +378,25 @@ class StoreContract:
             return tx.state.accounts[ACCOUNT]
 
         assert await store.transact(work) == an_account()
+
+    @pytest.mark.parametrize(
+        "work",
+        [
+            put_all(a_tag_set(role="db")),
+            drop_all(a_key_pair()),
+            lambda tx: tx.put_material(LaunchMaterial(OrderId(1), b"data")),
+            lambda tx: tx.put_machine_material(MachineMaterial(InstanceId(1), b"data")),
+            note_all(a_deed()),
+        ],
+    )
+    async def test_a_verb_knows_whether_it_has_put_anything(self, world, work):
+        def look(tx):
+            was_empty = tx.is_empty
+            work(tx)
+            return was_empty, tx.is_empty
+
+        assert await world.transact(look) == (True, False)
+        assert await world.transact(lambda tx: (tx.drop(a_key_pair(id=KeyPairId(9), name="other")), tx.is_empty)[1])
 
     async def test_putting_again_replaces(self, world):
         stopped = an_instance(State.STOPPED)
@@ -425,6 +508,11 @@ class StoreContract:
             tx.put(an_address(id=AddressId(2), instance_id=InstanceId(1), association_id=AssociationId(1)))
             tx.put(a_kept_disk(is_unwanted=True))
             tx.put(a_subnet(id=SubnetId(2), zone_id=ZoneId(2)))
+            tx.drop(a_sign_in())
+            tx.put(a_user(email="bob@example.com"))
+            tx.put(a_user(id=UserId(2)))
+            tx.put(a_key_use(address="192.0.2.2"))
+            tx.note(a_deed())
             raise Refusal
 
         with pytest.raises(Refusal):
@@ -585,6 +673,10 @@ class StoreContract:
             tx.put(an_api_key(access_key="renewed"))
             tx.drop(a_tag_set())
             tx.put(a_tag_set(ResourceKind.KEY_PAIR, 2, role="db"))
+            tx.drop(a_key_use())
+            tx.put(a_user(email="bob@example.com"))
+            tx.drop(a_sign_in())
+            tx.put(a_sign_in(id=SignInId(2)))
 
         with outage(), pytest.raises(StoreUnavailable):
             await world.transact(replace_everything)
@@ -666,6 +758,123 @@ class StoreContract:
             store = await store_factory()
             await store.archive(NOON + DAY)
             assert contents(await store.view()) == after
+
+    # --- the journal
+
+    @pytest.fixture
+    async def deeds(self, store: Store) -> Store:
+        """A store with one deed a day from noon on, each unlike the others."""
+        others = {
+            "first": a_deed(),
+            "verb": a_deed(verb="sign in refused", account_id=None, detail="wrong password"),
+            "author": a_deed(author=Author("Ann@example.com", "2001:db8::1", Protocol.CONSOLE)),
+            "account": a_deed(account_id=OTHER, subject="100%_of machine 7"),
+        }
+        await store.transact(note_all(*(replace(deed, at=NOON + n * DAY) for n, deed in enumerate(others.values()))))
+        return store
+
+    async def found(self, store: Store, **wanted: object) -> list[int]:
+        """Return the days of the deeds that are looked for, counted from noon."""
+        return [(deed.at - NOON).days for deed in await store.deeds(DeedQuery(**wanted))]
+
+    async def test_a_deed_is_found_again_as_it_was_noted(self, store, store_factory):
+        await store.transact(note_all(a_deed()))
+        await store.close()
+        [found] = await (await store_factory()).deeds(DeedQuery())
+        assert replace(found, id=0) == a_deed()
+        assert found.id > 0
+
+    async def test_deeds_come_newest_first_and_no_more_than_are_wanted(self, deeds):
+        assert await self.found(deeds) == [3, 2, 1, 0]
+        assert await self.found(deeds, most=2) == [3, 2]
+
+    async def test_older_deeds_are_found_before_the_last_that_was_seen(self, deeds):
+        seen = await deeds.deeds(DeedQuery(most=2))
+        assert await self.found(deeds, before=seen[-1].id) == [1, 0]
+
+    @pytest.mark.parametrize(
+        ("wanted", "days"),
+        [
+            ({"account_id": OTHER}, [3]),
+            ({"account_id": ACCOUNT}, [2, 0]),
+            ({"verb": "sign in refused"}, [1]),
+            ({"verb": "sign in"}, []),
+            ({"protocol": Protocol.CONSOLE}, [2]),
+            ({"since": NOON + DAY}, [3, 2, 1]),
+            ({"until": NOON + DAY}, [0]),
+            ({"since": NOON + DAY, "until": NOON + 2 * DAY}, [1]),
+            ({"text": "ann@EXAMPLE"}, [2]),
+            ({"text": "operator@"}, [3, 1, 0]),
+            ({"text": "refused"}, [1]),
+            ({"text": "machine 7"}, [3]),
+            ({"text": "wrong"}, [1]),
+            ({"text": "2001:db8"}, [2]),
+            ({"text": "%_of"}, [3]),
+            ({"text": "0__of"}, []),
+            ({"text": "'"}, []),
+            ({"text": "order 1", "account_id": ACCOUNT, "protocol": Protocol.EC2}, [0]),
+        ],
+    )
+    async def test_deeds_are_found_by_all_that_is_asked_for_together(self, deeds, wanted, days):
+        assert await self.found(deeds, **wanted) == days
+
+    async def test_what_a_refused_verb_noted_was_not_done(self, store):
+        def work(tx):
+            tx.note(a_deed())
+            tx.note(Event(NOON, InstanceId(1), "stopped"))
+            raise Refusal
+
+        with pytest.raises(Refusal):
+            await store.transact(work)
+        await store.transact(note_all(a_deed(verb="stop")))
+        assert [deed.verb for deed in await store.deeds(DeedQuery())] == ["stop"]
+        assert list(await store.events(InstanceId(1), 9)) == []
+
+    async def test_what_was_noted_in_an_outage_was_not_done(self, store, outage):
+        with outage(), pytest.raises(StoreUnavailable):
+            await store.transact(note_all(a_deed()))
+        assert list(await store.deeds(DeedQuery())) == []
+
+    async def test_deeds_that_were_noted_at_once_are_all_there_in_their_order(self, store):
+        await asyncio.gather(*(store.transact(note_all(a_deed(detail=str(number)))) for number in range(30)))
+        found = await store.deeds(DeedQuery(most=99))
+        assert [deed.detail for deed in found] == [str(number) for number in reversed(range(30))]
+
+    async def test_the_last_events_of_a_machine_come_newest_first(self, store, store_factory):
+        events = [Event(NOON + n * DAY, InstanceId(1), f"event {n}", "reason ü", "ann@example.com") for n in range(3)]
+        await store.transact(note_all(*events, Event(NOON, InstanceId(2), "another's")))
+        await store.close()
+        again = await store_factory()
+        assert list(await again.events(InstanceId(1), 2)) == [events[2], events[1]]
+        assert list(await again.events(InstanceId(3), 2)) == []
+
+    # --- news
+
+    async def test_news_that_is_there_already_comes_at_once(self, world):
+        revision = (await world.view()).revision
+        assert await world.news(revision - 1) == revision
+
+    async def test_news_comes_with_the_next_commit(self, world):
+        revision = (await world.view()).revision
+        waiting = asyncio.create_task(world.news(revision))
+        await asyncio.sleep(0)  # it has begun
+        assert not waiting.done()
+        await world.transact(put_all(an_instance(State.STOPPED)))
+        assert await waiting == (await world.view()).revision > revision
+
+    async def test_all_who_wait_for_news_have_it(self, world):
+        revision = (await world.view()).revision
+        waiting = [asyncio.create_task(world.news(revision)) for _ in range(10)]
+        await asyncio.sleep(0)  # they have begun
+        await world.transact(put_all(an_instance(State.STOPPED)))
+        assert set(await asyncio.gather(*waiting)) == {(await world.view()).revision}
+
+    async def test_an_archiving_is_news(self, history):
+        revision = (await history.view()).revision
+        waiting = asyncio.create_task(history.news(revision))
+        await asyncio.sleep(0)  # it has begun
+        await history.archive(NOON + DAY)
+        assert await waiting > revision
 
     # --- launch material
 
@@ -783,6 +992,21 @@ class StoreContract:
     async def test_another_accounts_archived_orders_are_not_among_ones_own(self, history):
         await history.archive(NOON + DAY)
         assert list(await history.archived_orders(OTHER)) == []
+
+    async def test_archived_orders_that_closed_earlier_are_not_among_those_closed_since(self, history):
+        await history.archive(NOON + DAY)
+        assert [each.order.id for each in await history.archived_orders(ACCOUNT, NOON)] == [CLOSED.id]
+        assert list(await history.archived_orders(ACCOUNT, NOON + timedelta(microseconds=1))) == []
+
+    async def test_an_accounts_first_order_is_known_however_long_ago_it_was(self, history):
+        first = replace(CLOSED, id=OrderId(3), order_key="3", client_token="", account_id=OTHER, created_at=NOON - DAY)
+        await history.transact(put_all(an_account(id=OTHER), first, replace(first, id=OrderId(4), order_key="4")))
+        await history.archive(NOON + DAY)
+        assert await history.first_order_at(OTHER) == NOON - DAY
+        assert await history.first_order_at(ACCOUNT) == NOON
+
+    async def test_an_account_that_never_ordered_has_no_first_order(self, history):
+        assert await history.first_order_at(OTHER) is None
 
     @pytest.mark.parametrize("order_id", [0, 99, -1, 2**63 - 1, 2**63, 10**30])
     async def test_there_is_no_archived_order_of_an_unknown_id(self, history, order_id):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -5,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.billing import TERMS_HOURS, charged_hours, cost, repriced, started_hours
+from core.billing import (
+    TERMS_HOURS,
+    charged_hours,
+    charged_hours_at,
+    cost,
+    cost_at,
+    first_charge,
+    price_at,
+    repriced,
+    started_hours,
+)
 from core.instances import Cause, State, after_failure, after_stop
 from tests.builders import an_instance
 from tests.clocks import NOON
@@ -123,6 +134,11 @@ def resized(machine, changes):
     return machine, now
 
 
+def charged_before(machine):
+    """Return what was charged when the price last changed."""
+    return machine.checkpoints[-1].cost if machine.checkpoints else 0
+
+
 CHANGES = st.lists(st.tuples(st.timedeltas(timedelta(0), timedelta(days=400)), PRICES), max_size=6)
 
 
@@ -180,10 +196,60 @@ def test_no_hour_is_lost_between_prices(changes, more, term):
 @given(CHANGES, st.timedeltas(timedelta(0), timedelta(days=400)))
 def test_a_clock_that_was_put_back_takes_nothing_off_the_bill(changes, back):
     machine, now = resized(an_instance(), changes)
-    assert cost(machine, now - back) >= machine.earlier_cost
+    assert cost(machine, now - back) >= charged_before(machine)
 
 
 @given(CHANGES.filter(bool), st.timedeltas(timedelta(0), timedelta(days=400)), PRICES)
 def test_a_price_that_changes_while_the_clock_is_back_charges_no_hour_again(changes, back, price):
     machine, now = resized(an_instance(), changes)
-    assert cost(repriced(machine, price, now - back), now) == machine.earlier_cost
+    assert cost(repriced(machine, price, now - back), now) == charged_before(machine)
+
+
+# --- as it was told then
+
+
+@given(CHANGES, CHANGES, TERMS, st.floats(0, 1), DURATIONS)
+def test_what_had_been_charged_by_a_moment_that_is_past_never_changes(changes, later, term, share, more):
+    machine, now = resized(an_instance(term_hours=term), changes)
+    past = NOON + (now - NOON) * share
+    told = cost_at(machine, past), charged_hours_at(machine, past), price_at(machine, past)
+    for after, price in later:
+        now += after
+        machine = repriced(machine, price, now)
+        assert (cost_at(machine, past), charged_hours_at(machine, past), price_at(machine, past)) == told
+    ended = replace(machine, ended_at=now + more)
+    assert (cost_at(ended, past), charged_hours_at(ended, past), price_at(ended, past)) == told
+
+
+@given(CHANGES, DURATIONS, TERMS)
+def test_looking_back_says_what_was_said_then(changes, more, term):
+    machine, now = resized(an_instance(term_hours=term), changes)
+    then = now + HOUR + MOMENT + more  # an hour later, its price has begun for sure
+    assert cost_at(machine, then) == cost(machine, then)
+    assert charged_hours_at(machine, then) == charged_hours(machine, then)
+    assert price_at(machine, then) == machine.hourly_price
+
+
+@given(CHANGES, st.timedeltas(MOMENT, timedelta(days=400)), DURATIONS)
+def test_after_its_end_a_machine_has_always_cost_the_same(changes, more, since):
+    machine, now = resized(an_instance(), changes)
+    ended = replace(machine, ended_at=now + more)
+    assert cost_at(ended, now + more + since) == cost(ended, now + more) == cost_at(machine, now + more)
+
+
+@given(CHANGES.filter(bool), TERMS)
+def test_before_its_launch_a_machine_had_cost_nothing(changes, term):
+    machine, _ = resized(an_instance(term_hours=term), changes)
+    assert cost_at(machine, NOON) == cost_at(machine, NOON - HOUR) == 0
+    assert charged_hours_at(machine, NOON) == 0
+
+
+def test_a_launch_that_failed_had_never_cost_anything():
+    failed = after_failure(an_instance(State.PENDING), NOON + HOUR, Cause.LAUNCH_FAILED, "")
+    assert (cost_at(failed, NOON + HOUR), charged_hours_at(failed, NOON + HOUR)) == (0, 0)
+
+
+@given(PRICES, TERMS, st.integers(1, 1000))
+def test_a_booking_begins_with_what_its_machines_cost_at_once(price, term, machines):
+    machine = an_instance(hourly_price=price, term_hours=term)
+    assert first_charge(price, term, machines) == machines * cost(machine, NOON)

@@ -288,6 +288,15 @@ async def test_a_driver_that_refuses_a_change_is_not_asked_for_ever(yard, verb, 
     assert yard.reconciler.lag_seconds() == 0
 
 
+async def test_the_renter_is_told_once_that_a_change_could_not_be_made_and_why(yard):
+    (id_,) = await yard.launched()
+    yard.driver.fail_next("update", DriverCode.UNSUPPORTED)
+    await rename(yard, id_, "web")
+    await yard.look_at(id_)
+    told = [each for each in await yard.core.history.events(yard.caller, id_) if "could not be made" in each.text]
+    assert [each.reason for each in told] == ["The simulated backend refused this."]
+
+
 @pytest.mark.parametrize("code", PASSING)
 async def test_a_change_waits_for_trouble_that_passes(yard, code):
     (id_,) = await yard.launched()

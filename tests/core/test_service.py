@@ -1,5 +1,6 @@
 import asyncio
 import inspect
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -33,6 +34,7 @@ from core.errors import (
 )
 from core.ids import InstanceId, OrderId, ProductId
 from core.instances import VISIBLE_AFTER_END, Power, ShutdownBehaviour, State
+from core.journal import DeedQuery, author_of
 from core.keypairs import KeyKind
 from core.limits import Limits, Pace
 from core.orders import Booking, Status
@@ -243,7 +245,95 @@ async def test_two_accounts_may_use_the_same_key_name(ours, theirs):
     assert ours.pair.id != theirs.pair.id
 
 
+# --- what is written down
+
+# Of each verb its words and its subject. Those about tags name the kind, most others the tenant's own.
+DEEDS = {
+    "book": ("book", r"order \d+, machine \d+"),
+    "create_key_pair": ("keep key pair", "key pair new"),
+    "import_key_pair": ("keep key pair", "key pair new"),
+    "delete_key_pair": ("delete key pair", "key pair laptop"),
+    "addresses.allocate": ("hold address", r"address 203\.0\.113\.\d+"),
+    "addresses.assign": ("hold address", r"address 203\.0\.113\.\d+"),
+    "addresses.associate": ("bind address", "address {address}, machine {second}"),
+    "addresses.disassociate": ("unbind address", "address {address}"),
+    "addresses.release": ("release address", "address {address}"),
+    "addresses.unassign": ("release address", "address {address}"),
+    "groups.create": ("make security group", r"security group \d+"),
+    "groups.delete": ("delete security group", "security group {group}"),
+    "groups.authorize": ("change rules", "security group {group}"),
+    "groups.revoke": ("change rules", "security group {group}"),
+    "groups.revoke_rules": ("change rules", "security group {group}"),
+    "groups.describe_rules": ("change rules", "security group {group}"),
+    "groups.modify_rules": ("change rules", "security group {group}"),
+    "terminate": ("terminate", "machine {first}, {second}"),
+    "start": ("start", "machine {first}, {second}"),
+    "stop": ("stop", "machine {first}, {second}"),
+    "force": ("force stop", "machine {first}, {second}"),
+    "reboot": ("reboot", "machine {first}, {second}"),
+    "complete": ("complete", "order {order}"),
+    "machines.monitor": ("set monitoring", "machine {first}, {second}"),
+    "machines.set_options": ("set options", "machine {first}"),
+    "machines.set_shutdown_behaviour": ("set shutdown behaviour", "machine {first}"),
+    "machines.set_groups": ("set security groups", "machine {first}"),
+    "machines.set_user_data": ("set user data", "machine {first}"),
+    "machines.set_password": ("set password", "machine {first}"),
+    "machines.configure_network": ("set up network", "machine {first}"),
+    "machines.resize": ("change type", "machine {first}"),
+    "machines.reinstall": ("reinstall", "machine {first}"),
+    "machines.delete_disk": ("delete disk", "disk {disk}"),
+    f"tag {ResourceKind.INSTANCE}": ("tag", "machine {first}"),
+    f"untag {ResourceKind.INSTANCE}": ("untag", "machine {first}"),
+    f"tag {ResourceKind.SECURITY_GROUP}": ("tag", "security group {group}"),
+}
+
+
+async def deeds(house):
+    return await house.administration.deeds(DeedQuery(most=1000))
+
+
+@pytest.mark.parametrize("verb", MAKING | CHANGING)
+async def test_each_verb_is_one_line_of_the_log(house, ours, verb):
+    if verb == "addresses.release":
+        await house.core.addresses.disassociate(ours.caller, ours.address.id)
+    before = await deeds(house)
+    caller = replace(ours.caller, request_id="r-1", address="192.0.2.1")
+    await ask(house, caller, ours, verb)
+    deed, *rest = await deeds(house)
+    assert rest == before
+    assert (deed.at, deed.account_id, deed.author) == (house.clock.now(), caller.account_id, author_of(caller))
+    word, _, kind = verb.partition(" ")
+    words, subject = DEEDS.get(verb, (word, rf"{kind.replace('-', ' ')} \d+"))
+    values = {"first": ours.ids[0], "second": ours.ids[1], "order": ours.order.id, "disk": ours.disk.id}
+    subject = subject.format(**values, group=ours.group.id, address=re.escape(ours.address.address))
+    assert deed.verb == words
+    assert re.fullmatch(subject, deed.subject), deed.subject
+
+
+@pytest.mark.parametrize("verb", LOOKING)
+async def test_looking_is_not_written_down(house, ours, verb):
+    before = await deeds(house)
+    await ask(house, ours.caller, ours, verb)
+    assert await deeds(house) == before
+
+
+@pytest.mark.parametrize("verb", CHANGING)
+async def test_what_is_refused_is_not_written_down(house, ours, theirs, verb):
+    before = await deeds(house)
+    with pytest.raises(REFUSALS):
+        await CHANGING[verb](house.core, ours.caller, theirs)
+    assert await deeds(house) == before
+
+
 # --- dry runs
+
+
+@pytest.mark.parametrize("verb", MAKING | CHANGING)
+async def test_a_dry_run_is_not_written_down(house, ours, verb):
+    before = await deeds(house)
+    with pytest.raises(CoreError):
+        await (MAKING | CHANGING)[verb](house.core, replace(ours.caller, is_dry_run=True), ours)
+    assert await deeds(house) == before
 
 
 @pytest.mark.parametrize("verb", MAKING | CHANGING)

@@ -11,7 +11,9 @@ from core.ids import (
     OrderId,
     RegionId,
     SecurityGroupId,
+    SignInId,
     SubnetId,
+    UserId,
     ZoneId,
 )
 from core.instances import State
@@ -26,8 +28,10 @@ from tests.builders import (
     a_product,
     a_region,
     a_security_group,
+    a_sign_in,
     a_subnet,
     a_tag_set,
+    a_user,
     a_zone,
     an_address,
     an_api_key,
@@ -82,9 +86,26 @@ ADDRESSES = st.builds(
     st.none() | st.integers(1, 2).map(InstanceId),
 )
 DISKS = st.builds(lambda number, gone: a_kept_disk(id=InstanceId(number), is_unwanted=gone), SMALL, st.booleans())
+USERS = st.builds(
+    lambda number, turn: a_user(id=UserId(number), email=f"{number}-{turn}@example.com"), SMALL, st.booleans()
+)
+SIGN_INS = st.builds(lambda number: a_sign_in(id=SignInId(number), digest=f"digest-{number}"), SMALL)
 TAGS = st.builds(lambda number, value: a_tag_set(id=number, role=value), SMALL, st.sampled_from(["web", "db"]))
 RECORDS = st.one_of(
-    INSTANCES, ORDERS, KEY_PAIRS, API_KEYS, TAGS, ZONES, REGIONS, NETWORKS, SUBNETS, GROUPS, ADDRESSES, DISKS
+    INSTANCES,
+    ORDERS,
+    KEY_PAIRS,
+    API_KEYS,
+    USERS,
+    SIGN_INS,
+    TAGS,
+    ZONES,
+    REGIONS,
+    NETWORKS,
+    SUBNETS,
+    GROUPS,
+    ADDRESSES,
+    DISKS,
 )
 
 
@@ -157,6 +178,12 @@ def test_an_account_rents_a_machine_until_it_is_gone():
     assert rows.rented[ACCOUNT] == 2
     rows.put(an_instance(State.TERMINATED))
     assert rows.rented[ACCOUNT] == 1
+
+
+def test_a_person_is_found_by_the_address_that_they_have_now():
+    rows = fresh([a_user()])
+    rows.put(a_user(email="ann@example.net"))
+    assert rows.users_by_email == {"ann@example.net": a_user(email="ann@example.net")}
 
 
 def test_the_addresses_of_a_machine_are_in_the_order_in_which_they_were_bound():

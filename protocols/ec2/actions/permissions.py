@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import InvalidRule
 from core.fleet import Fleet
 from core.ids import SecurityGroupId
-from core.securitygroups import ANY_PORT, Rule, SecurityGroup, Traffic
+from core.securitygroups import ANY_PORT, TEXT, TEXT_IN_WORDS, Rule, SecurityGroup, Traffic
 from core.service.groups import WantedRule
 from core.tags import ResourceKind
 from protocols.ec2 import ids, render
@@ -23,11 +22,8 @@ if TYPE_CHECKING:
 Asked = Mapping[str, Any]
 """A request about rules: four actions have nearly the same one, and each a type of its own."""
 
-TEXT = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}", re.ASCII)
-"""What names and descriptions may be. Source: CreateSecurityGroup and IpRange references."""
-
-TEXT_ALLOWED = "Expected 1 to 255 of the characters a-z, A-Z, 0-9, spaces, and ._-:/()#,@[]+=&;{}!$*"
-"""The same in words, for who gave something else."""
+TEXT_ALLOWED = f"Expected {TEXT_IN_WORDS}"
+"""What is told to who gave another name or description."""
 
 
 # --- the groups that rules are of, and name

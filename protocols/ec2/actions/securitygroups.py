@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from core.errors import UnknownRule
 from core.fleet import Fleet
 from core.ids import NetworkId, RuleId, SecurityGroupId
-from core.securitygroups import DEFAULT_NAME, Rule, SecurityGroup, Traffic, spelled
+from core.securitygroups import DEFAULT_NAME, TEXT, Rule, SecurityGroup, Traffic, spelled
 from core.service.groups import WantedRule
 from core.tags import ResourceKind
 from protocols.ec2 import ids, render
 from protocols.ec2.actions.permissions import (
     FLAT,
-    TEXT,
     TEXT_ALLOWED,
     Asked,
     PermissionReader,

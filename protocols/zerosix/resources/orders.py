@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from core.fleet import Fleet
 from core.ids import OrderId, ProductId
-from core.orders import MOST_MACHINES, Booking, Status, order_status
+from core.orders import LONGEST_URL, MOST_MACHINES, Booking, Status, is_download, order_status
 from core.service import OrderView
 from protocols.zerosix import encode, schemas
 from protocols.zerosix.auth import authenticated
@@ -21,6 +20,7 @@ from protocols.zerosix.errors import (
     INVALID_URL,
     NO_ROOM,
     PROTECTED,
+    TOO_DEAR,
     TOO_MUCH,
 )
 from protocols.zerosix.pages import PAGE_HEADERS, PAGING, cut, in_batches
@@ -31,27 +31,15 @@ from protocols.zerosix.settings import ZeroSixSettings
 _TEMPLATE = "orders"
 _ANY_STATUS = "any"
 _NEVER = ("cancelled", "refunded", "trash")  # documented, but no order comes to stand so
-_LONGEST_URL = 2048
-_SCHEMES = frozenset({"http", "https"})
 
 
 def _read_url(value: object, _: ZeroSixSettings) -> str:
-    if not isinstance(value, str) or not (value == "" or _is_download(value)):
+    if not isinstance(value, str) or not (value == "" or is_download(value)):
         raise Unfit("rest_invalid_param", "is not a URL that can be downloaded.")
     return value
 
 
-def _is_download(text: str) -> bool:
-    if len(text) > _LONGEST_URL or " " in text or not text.isprintable():
-        return False
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that enclose no address, a port that is no number
-        return False
-
-
-_URL_SCHEMA = {"type": "string", "maxLength": _LONGEST_URL, "pattern": "^([Hh][Tt][Tt][Pp][Ss]?://.+)?$"}
+_URL_SCHEMA = {"type": "string", "maxLength": LONGEST_URL, "pattern": "^([Hh][Tt][Tt][Pp][Ss]?://.+)?$"}
 _URL = Kind(_read_url, lambda _: _URL_SCHEMA)
 
 # --- what a booking takes
@@ -192,7 +180,7 @@ _CREATE = authenticated(
     "Book machines",
     takes=BOOKING,
     gives=Result("The machines are booked.", schemas.PLACED),
-    faults=(NO_ROOM, TOO_MUCH),
+    faults=(NO_ROOM, TOO_MUCH, TOO_DEAR),
 )
 ROUTES = (
     Route(

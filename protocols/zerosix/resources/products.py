@@ -1,12 +1,10 @@
 """What can be rented: the list, its filters, and one product."""
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
-from core.catalogue import ANYWHERE, Product
+from core.catalogue import Product
+from core.shopping import GEO, Demand, Filter, Relation
 from protocols.zerosix import encode, schemas
 from protocols.zerosix.auth import authenticated
 from protocols.zerosix.errors import (
@@ -33,14 +31,8 @@ from protocols.zerosix.parameters import (
 from protocols.zerosix.routes import Answer, Call, Result, Route
 from protocols.zerosix.settings import GEOS, ZeroSixSettings
 
-Ranks = Mapping[str, Sequence[str]]
-
 _TEMPLATE = "products"
-_RELATIONS: Mapping[str, Callable[[int, int], bool]] = {
-    "greater": operator.ge,
-    "less": operator.le,
-    "equal": operator.eq,
-}
+_RELATIONS = {"greater": Relation.AT_LEAST, "less": Relation.AT_MOST, "equal": Relation.EXACTLY}
 _KEYS: Mapping[str, Callable[[Product], Any]] = {
     "menu_order": lambda _: 0,  # the operator's, in which products come
     "id": lambda product: product.id,
@@ -74,7 +66,7 @@ def _attributes_schema(settings: ZeroSixSettings) -> Schema:
 
 
 def _attribute_values(settings: ZeroSixSettings) -> Mapping[str, Sequence[str]]:
-    return {**settings.ranks, "geo": GEOS}
+    return {**settings.ranks, GEO: GEOS}
 
 
 # --- what a list takes
@@ -109,30 +101,6 @@ LISTING = (RELATION, MIN_PRICE, MAX_PRICE, ATTRIBUTES, INCLUDE, EXCLUDE, SEARCH,
 PRODUCT_ID = Parameter("id", whole_number(1), "Unique identifier for the product.", fault=UNKNOWN_PRODUCT)
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which products are wanted. `relation` compares the rank that a product has with the one asked for."""
-
-    relation: Callable[[int, int], bool]
-    attributes: Mapping[str, str]
-    least: Decimal | None
-    most: Decimal | None
-
-    def admits(self, product: Product, ranks: Ranks) -> bool:
-        """Whether the product has all that is wanted, at a price within the bounds, both included."""
-        if self.least is not None and product.hourly_price < self.least:
-            return False
-        if self.most is not None and product.hourly_price > self.most:
-            return False
-        return all(self._has(product, name, value, ranks) for name, value in self.attributes.items())
-
-    def _has(self, product: Product, name: str, wanted: str, ranks: Ranks) -> bool:
-        if name == "geo":  # a place has no rank, and what is offered everywhere is in every place
-            return product.geo in (wanted, ANYWHERE)
-        rank, has = ranks[name], product.attributes.get(name)
-        return has in rank and self.relation(rank.index(has), rank.index(wanted))
-
-
 def read_filter(values: Values) -> Filter:
     """Return the filter that a request asks for.
 
@@ -142,7 +110,8 @@ def read_filter(values: Values) -> Filter:
     least, most = values.get(MIN_PRICE), values.get(MAX_PRICE)
     if least is not None and most is not None and least > most:
         raise Refusal(CROSSED_PRICES)
-    return Filter(_RELATIONS[values[RELATION]], values.get(ATTRIBUTES) or {}, least, most)
+    relation, wanted = _RELATIONS[values[RELATION]], values.get(ATTRIBUTES) or {}
+    return Filter({name: Demand(value, relation) for name, value in wanted.items()}, least, most)
 
 
 async def _list(call: Call) -> Answer:

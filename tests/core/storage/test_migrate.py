@@ -1,9 +1,13 @@
 import sqlite3
 from contextlib import closing
+from decimal import Decimal
 
 import pytest
 
-from core.instances import STANDARD_OPTIONS, MetadataService, Options
+from core.accounts import Protocol
+from core.billing import cost
+from core.instances import STANDARD_OPTIONS, Checkpoint, MetadataService, Options
+from core.journal import DeedQuery
 from core.keypairs import KeyPair
 from core.ports import MachineMaterial
 from core.storage import migrate as module
@@ -90,6 +94,28 @@ INSERT INTO tags VALUES (1, 'instance', 1, 'role', 'web');
 }
 # The third step is a column more.
 ROWS_AT[3] = ROWS_AT[2].replace("""'{"1":10}', 0\n""", """'{"1":10}', 0, 1\n""")
+# The fourth turns what was charged before the last price into a list, and what accounts may do into columns of theirs.
+ROWS_AT[4] = (
+    ROWS_AT[3]
+    .replace(
+        "1777636800000000);\nINSERT INTO applications",
+        "1777636800000000, 1, 0, '100', '80.5', NULL);\nINSERT INTO applications",
+    )
+    .replace("730, 10, '5.00', 1, 1\n", """730, 1, 1, '[[10,"5.00"]]'\n""")
+    + f"""
+INSERT INTO key_uses VALUES (1, 1777636800000000, '203.0.113.1', 'zerosix');
+INSERT INTO users VALUES (
+    1, 1, 'ann@example.com', '$argon2id$', 1777636800000000, 1, 1, 0, {_sealed("users.code_secret", b"S3CRET")}, 7, 'a b'
+);
+INSERT INTO sign_ins VALUES (
+    1, 1, 'digest', '192.0.2.1', 'a browser', 1777636800000000, 1777636800000000, 1777680000000000, 0, 1
+);
+INSERT INTO audit VALUES (
+    5, 1777636800000000, 1, 'AKOF', '192.0.2.1', 'ec2', 'request', 'root@example.com', 'book', 'order 1', 'in words'
+);
+INSERT INTO events VALUES (1, 1, 1777636800000000, 'stopped', 'guest', 'AKOF');
+"""
+)
 # Beside those rows: a second region, and key pairs of which the last made was deleted, as they were before regions.
 KEYS_OF_SCHEMA_1 = """
 INSERT INTO sequences VALUES ('KeyPair', 5);
@@ -232,7 +258,7 @@ async def test_what_is_new_in_schema_2_has_its_defaults_after_a_migration(path, 
     rows = await (await store_factory()).view()
     machine = rows.instances[1]
     assert (machine.group_ids, machine.options, machine.needs_work) == ((), STANDARD_OPTIONS, False)
-    assert (machine.term_hours, machine.earlier_hours, machine.earlier_cost) == (1, 0, 0)
+    assert (machine.term_hours, machine.checkpoints) == (1, ())
     assert (rows.zones[1].pool, rows.images[1].least_memory_mib, rows.images[1].least_disk_gib) == ((), 0, 0)
 
 
@@ -247,6 +273,59 @@ async def test_rows_of_schema_2_say_what_was_written(path, store_factory):
     assert (machine.version, machine.applied, machine.generation, machine.built) == (3, 2, 1, 1)
     assert rows.bound_to(machine.id) == (rows.addresses[1],)
     assert await store.machine_material(machine.id) == MachineMaterial(machine.id, b"\x00\xff", "word")
+
+
+@pytest.mark.parametrize("version", [2, 3])
+async def test_what_was_charged_before_the_last_price_outlives_a_migration(path, store_factory, version):
+    make_old(path, version)
+    machine = (await (await store_factory()).view()).instances[1]
+    assert machine.checkpoints == (Checkpoint(10, Decimal("5.00")),)
+    assert cost(machine, machine.launched_at) == Decimal("5.00") + 720 * machine.hourly_price
+
+
+async def test_accounts_that_had_keys_have_api_access_after_a_migration_and_others_have_not(path, store_factory):
+    make_old(path, 3)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("INSERT INTO accounts VALUES (2, 'without', 1777636800000000)")
+    accounts = (await (await store_factory()).view()).accounts
+    assert [accounts[number].has_api for number in (1, 2)] == [True, False]
+    assert not any(account.is_suspended for account in accounts.values())
+    assert accounts[1].most_to_spend is None
+
+
+async def test_rows_of_schema_4_say_what_was_written(path, store_factory):
+    make_old(path, 4)
+    store = await store_factory()
+    rows = await store.view()
+    assert rows.accounts[1].spending_limit == 100
+    assert rows.accounts[1].spending_warning == Decimal("80.5")
+    assert rows.key_uses[1].protocol is Protocol.ZEROSIX
+    assert (rows.users[1].code_secret, rows.users[1].recovery) == ("S3CRET", ("a", "b"))
+    assert rows.sign_ins_by_digest["digest"].acting_for == 1
+    assert rows.instances[1].checkpoints == (Checkpoint(10, Decimal("5.00")),)
+    [deed], [event] = await store.deeds(DeedQuery()), await store.events(rows.instances[1].id, 9)
+    assert (deed.id, deed.author.operator, deed.verb, deed.detail) == (5, "root@example.com", "book", "in words")
+    assert (event.text, event.reason, event.actor) == ("stopped", "guest", "AKOF")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET actor = 'nobody'",
+        "DELETE FROM audit WHERE id = 5",
+        (
+            "INSERT OR REPLACE INTO audit SELECT id, at, account_id, 'nobody', address, protocol, request_id, operator, verb,"
+            " subject, detail FROM audit"
+        ),
+    ],
+)
+async def test_what_is_in_the_audit_log_stays_there_as_it_is(path, store_factory, statement):
+    make_old(path, 4)
+    store = await store_factory()
+    before = await store.deeds(DeedQuery())
+    with closing(sqlite3.connect(path)) as db, pytest.raises(sqlite3.IntegrityError, match="only ever added to"):
+        db.execute(statement)
+    assert await store.deeds(DeedQuery()) == before != []
 
 
 async def test_opening_again_applies_nothing(path, store_factory):

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from core.accounts import ApiKey, Application
 from core.catalogue import Gpu, Product, Zone
 from core.ids import SecurityGroupId, ZoneId
-from core.instances import Instance, MetadataService, Options
+from core.instances import Checkpoint, Instance, MetadataService, Options
+from core.people import User
 from core.securitygroups import Rule, SecurityGroup, Traffic
 from core.storage.migrate import migrations
 from core.storage.rows import Table, from_micros, tables, to_micros
@@ -48,7 +49,12 @@ SPECIAL = {
     },
     Zone: {"pool": st.lists(NETWORKS.map(str)).map(tuple)},
     SecurityGroup: {"rules": st.lists(RULES).map(tuple)},
-    Instance: {"group_ids": st.lists(INTEGERS).map(tuple), "options": OPTIONS},
+    Instance: {
+        "group_ids": st.lists(INTEGERS).map(tuple),
+        "options": OPTIONS,
+        "checkpoints": st.lists(st.builds(Checkpoint, hours=INTEGERS, cost=MONEY)).map(tuple),
+    },
+    User: {"recovery": st.lists(st.text("0123456789abcdef", min_size=1)).map(tuple)},
 }
 
 

@@ -2,6 +2,7 @@ import gzip
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields, replace
 from datetime import timedelta
+from decimal import Decimal
 from ipaddress import ip_network
 from typing import Any
 
@@ -24,7 +25,18 @@ from tests.protocols.ec2.stage import GOOD, GROUP, INTERFACE, MACHINE, rows, set
 
 # --- the tables name everything that can be refused
 
+
+def every(kind):
+    return {kind, *(each for child in kind.__subclasses__() for each in every(child))}
+
+
 NOT_FOR_EC2 = {
+    **dict.fromkeys(
+        every(core.PersonError), "only people sign in, and no verb that is called here has to do with them"
+    ),
+    core.UnknownApplication: "only the console and the operator name applications",
+    core.ApplicationExists: "the same",
+    core.ApiAccessOff: "only the console asks for what it says; a key of such an account is an unknown key",
     core.NonceUsed: "only OAuth has nonces",
     core.UnknownAccount: "only the operator names accounts",
     core.UnknownOrder: "EC2's callers name machines, not orders",
@@ -33,10 +45,6 @@ NOT_FOR_EC2 = {
 }
 BY_KIND = {core.LimitReached, core.UnknownResource}
 """What has a code for each kind of thing."""
-
-
-def every(kind):
-    return {kind, *(each for child in kind.__subclasses__() for each in every(child))}
 
 
 def test_every_refusal_of_the_core_has_a_row_or_a_reason_why_it_cannot_come():
@@ -110,6 +118,8 @@ def anew(action: str) -> dict[str, Meeting]:
         "an old session": with_an_old_session(action),
         "from elsewhere": from_elsewhere(action),
         "disabled": with_a_disabled_key(action),
+        "without API access": without_api_access(action),
+        "suspended": of_a_suspended_account(action),
     }
 
 
@@ -149,6 +159,22 @@ def from_elsewhere(action: str) -> Meeting:
 def with_a_disabled_key(action: str) -> Meeting:
     async def ask(ec2: Served) -> Answer:
         await ec2.house.administration.set_key_enabled(ec2.house.ours.key.access_key, is_enabled=False)
+        return await ec2.ask(action, GOOD[action])
+
+    return ask
+
+
+def without_api_access(action: str) -> Meeting:
+    async def ask(ec2: Served) -> Answer:
+        await ec2.house.core.access.turn(ec2.house.caller(), is_on=False)
+        return await ec2.ask(action, GOOD[action])
+
+    return ask
+
+
+def of_a_suspended_account(action: str) -> Meeting:
+    async def ask(ec2: Served) -> Answer:
+        await ec2.house.administration.suspend(ec2.house.ours.account.id)
         return await ec2.ask(action, GOOD[action])
 
     return ask
@@ -236,6 +262,11 @@ async def booking_on_a_lost_disk(ec2: Served) -> Answer:
         aside.rename(file)
 
 
+async def booking_for_more_than_one_may_spend(ec2: Served) -> Answer:
+    await ec2.house.core.spending.set_limits(ec2.house.caller(), Decimal("0.01"), None)
+    return await ec2.ask("RunInstances", GOOD["RunInstances"])
+
+
 DEFAULT_GROUP = "sg-00000000000000001"
 
 
@@ -294,6 +325,7 @@ EC2_MEETINGS: dict[type[Exception], tuple[int, str, Meeting]] = {
     core.InvalidSession: (401, "AuthFailure", CALLER["no such session"]),
     core.SessionExpired: (400, "RequestExpired", CALLER["an old session"]),
     core.AddressNotAllowed: (403, "UnauthorizedOperation", CALLER["from elsewhere"]),
+    core.AccountSuspended: (403, "Blocked", CALLER["suspended"]),
     parameters.BadEncoding: (404, "MalformedQueryString", sending("GET", "/?Action=%ff")),
     parameters.UnknownParameter: (400, "UnknownParameter", asking("DescribeInstances", {"X": ""})),
     parameters.MissingParameter: (400, "MissingParameter", lambda ec2: ec2.ask("CreateKeyPair")),
@@ -314,6 +346,7 @@ EC2_MEETINGS: dict[type[Exception], tuple[int, str, Meeting]] = {
         "InsufficientInstanceCapacity",
         asking("RunInstances", {"InstanceType": "nvidia-1080ti", "MinCount": "6", "MaxCount": "6"}),
     ),
+    core.SpendingLimitReached: (400, "InstanceLimitExceeded", booking_for_more_than_one_may_spend),
     core.TokenReused: (400, "IdempotentParameterMismatch", asking("RunInstances", {"ClientToken": "ours-token"})),
     core.UnknownInstances: (400, "InvalidInstanceID.NotFound", asking("StopInstances", {"InstanceId.1": "9"})),
     core.IncorrectState: (400, "IncorrectInstanceState", stopping_what_is_stopped),
@@ -414,6 +447,8 @@ REFUSED_CALLERS = {
     "an old session": (400, "RequestExpired"),
     "from elsewhere": (403, "UnauthorizedOperation"),
     "disabled": (401, "AuthFailure"),
+    "without API access": (401, "AuthFailure"),
+    "suspended": (403, "Blocked"),
 }
 
 

@@ -14,11 +14,23 @@ from protocols.faults import Fault
 from protocols.zerosix import oauth1
 from protocols.zerosix.errors import SERVER_FAULT, ZEROSIX_FAULTS, Refusal, fault_of
 
+
+def below(kind: type) -> Iterator[type]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from below(child)
+
+
 NO_VERB = "no verb that this front-end calls raises it"
 IMPOSSIBLE = {
     errors.DryRunPassed: "nothing here asks for a trial",
     errors.SessionExpired: "sessions are EC2's; a session's key is an unknown key here",
     errors.InvalidSession: "the same",
+    errors.PersonError: "only people sign in, and no verb that is called here has to do with them",
+    **dict.fromkeys(below(errors.PersonError), "the same"),
+    errors.UnknownApplication: "only the console and the operator name applications",
+    errors.ApplicationExists: "the same",
+    errors.ApiAccessOff: "only the console asks for what it says; a key of such an account is an unknown key",
     errors.UnknownAccount: "only the operator names accounts",
     errors.UnknownImage: "orders have the product's own image, which the catalogue cannot be without",
     errors.UnknownZone: "a booking here names no zone",
@@ -52,12 +64,6 @@ IMPOSSIBLE = {
     errors.InvalidTag: "the same",
     core.ports.DriverError: "drivers are called by the reconciler alone, never while a request waits",
 }
-
-
-def below(kind: type) -> Iterator[type]:
-    for child in kind.__subclasses__():
-        yield child
-        yield from below(child)
 
 
 def test_every_refusal_of_core_has_a_row_or_a_reason_for_having_none():
