@@ -21,7 +21,16 @@ from core.compute.settings import DURATION, SHARE, check
 from core.compute.site import Site
 from core.ids import InstanceId
 from core.instances import Power
-from core.ports import DriverCode, DriverError, LaunchSpec, MetadataDoor, Observation, Sample
+from core.ports import (
+    DriverCode,
+    DriverError,
+    Host,
+    LaunchSpec,
+    MetadataDoor,
+    Observation,
+    Sample,
+    SerialConsole,
+)
 from core.securitygroups import spelled
 
 FILE_NAME = "simulated.db"
@@ -211,6 +220,19 @@ class SimulatedDriver:
             DriverError: UNSUPPORTED, always.
         """
         raise DriverError(DriverCode.UNSUPPORTED, "Simulated machines have no screen.")
+
+    async def open_console(self, instance_id: InstanceId) -> SerialConsole:  # noqa: ARG002  none of them has one
+        """See `ComputeDriver.open_console`.
+
+        Raises:
+            DriverError: UNSUPPORTED, always.
+        """
+        raise DriverError(DriverCode.UNSUPPORTED, "Simulated machines have no serial console.")
+
+    async def hosts(self) -> Sequence[Host]:
+        """See `ComputeDriver.hosts`. There is one, which has no end of room."""
+        with self._answering("hosts"):
+            return [Host(self.name, machines=len(self._machines))]
 
     async def samples(self) -> Sequence[Sample]:
         """See `ComputeDriver.samples`. Simulated machines are busier by turns, each in its own rhythm."""

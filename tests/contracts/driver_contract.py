@@ -13,7 +13,7 @@ import pytest
 from core.compute.drivers import DRIVERS
 from core.ids import InstanceId
 from core.instances import Power
-from core.ports import ComputeDriver, Observation, Sample
+from core.ports import ComputeDriver, DriverCode, DriverError, Observation, Sample, SerialConsole
 from tests.builders import a_launch_spec, a_security_group
 
 DriverFactory = Callable[[], Awaitable[ComputeDriver]]
@@ -299,6 +299,70 @@ class DriverContract:
         [before], [after] = await driver.samples(), await driver.samples()
         for name in COUNTERS:
             assert (getattr(after, name) or 0) >= (getattr(before, name) or 0)
+
+    # --- its serial console, for drivers that have them
+
+    async def open_console(self, driver: ComputeDriver, instance_id: InstanceId) -> SerialConsole | None:
+        """Return an open console; None if the driver's machines have none."""
+        try:
+            return await driver.open_console(instance_id)
+        except DriverError as error:
+            if error.code is DriverCode.UNSUPPORTED:
+                return None
+            raise
+
+    async def ends(self, console: SerialConsole) -> bool:
+        """Whether the console ends, once all that is still to come has been read."""
+        async with asyncio.timeout(self.patience_seconds):
+            while await console.read():
+                pass
+        return await console.read() == b""
+
+    async def test_the_console_of_a_machine_that_is_not_up_cannot_be_opened(self, driver):
+        await self.stopped(driver, ONE)
+        for instance_id in (ONE, TWO):
+            with pytest.raises(DriverError) as caught:
+                await driver.open_console(instance_id)
+            assert caught.value.code in {DriverCode.CONFLICT, DriverCode.UNSUPPORTED}
+
+    async def test_a_console_ends_with_its_machine(self, driver):
+        await self.running(driver, ONE)
+        if (console := await self.open_console(driver, ONE)) is not None:
+            await driver.stop(ONE, force=True)
+            assert await self.ends(console)
+            await console.write(b"is anybody there?")
+            await console.close()
+
+    async def test_a_console_ends_with_the_driver_and_can_be_opened_through_the_next(self, driver_factory):
+        first = await driver_factory()
+        await self.running(first, ONE)
+        if (before := await self.open_console(first, ONE)) is not None:
+            await first.close()
+            assert await self.ends(before)
+            after = await (await driver_factory()).open_console(ONE)
+            await after.close()
+
+    async def test_a_console_that_was_closed_has_ended_and_may_be_closed_again(self, driver):
+        await self.running(driver, ONE)
+        if (console := await self.open_console(driver, ONE)) is not None:
+            for _ in range(2):
+                await console.close()
+                assert await console.read() == b""
+
+    # --- what they stand on
+
+    async def test_every_machine_stands_on_a_host_that_is_up(self, driver):
+        await self.running(driver, ONE)
+        await self.stopped(driver, TWO)
+        hosts = await driver.hosts()
+        assert sum(host.machines for host in hosts) == len({ONE, TWO})
+        assert all(host.is_up for host in hosts if host.machines)
+        assert len({host.name for host in hosts}) == len(hosts)
+
+    async def test_no_host_has_more_free_than_it_has(self, driver):
+        for host in await driver.hosts():
+            assert (host.memory_free_mib or 0) <= (host.memory_mib or 0)
+            assert (host.disk_free_gib or 0) <= (host.disk_gib or 0)
 
     # --- all of them
 

@@ -12,6 +12,9 @@ from core.compute.qemu import machine
 from core.compute.qemu.process import name_of
 from core.ports import LaunchSpec
 
+SERIAL_DEVICE = "serial"
+"""What QEMU calls the connection of the serial console."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plugged:
@@ -48,8 +51,8 @@ def words(binary: str, spec: LaunchSpec, speed: Sequence[str], plugged: Plugged)
         *_socket("qmp", machine.MONITOR),
         *("-mon", "chardev=qmp,mode=control"),
         # The log can be cut short while it is written, being opened to append.
-        *_socket("serial", machine.SERIAL, logfile=machine.SERIAL_LOG, logappend="on"),
-        *("-serial", "chardev:serial"),
+        *_socket(SERIAL_DEVICE, machine.SERIAL, logfile=machine.SERIAL_LOG, logappend="on"),
+        *("-serial", f"chardev:{SERIAL_DEVICE}"),
         *("-display", "none", "-device", "VGA,vgamem_mb=4"),
         *("-device", "virtio-rng-pci"),
         *_disks(plugged),

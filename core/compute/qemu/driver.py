@@ -7,13 +7,14 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 
 import structlog
 
-from core.compute.qemu import accelerator, boot, disks, limits, machine
+from core.compute.qemu import accelerator, boot, disks, limits, machine, usage
 from core.compute.qemu.guest import Guest, Host
 from core.compute.qemu.inspection import require_network, require_program
 from core.compute.qemu.library import Library
@@ -24,7 +25,8 @@ from core.compute.qemu.wiring import Alone, Routed, Wiring
 from core.compute.site import Site
 from core.ids import InstanceId
 from core.instances import Power
-from core.ports import DriverCode, DriverError, LaunchSpec, MetadataDoor, Observation, Sample
+from core.ports import DriverCode, DriverError, LaunchSpec, MetadataDoor, Observation, Sample, SerialConsole
+from core.ports import Host as MachineHost
 
 MACHINES, DISKS = "machines", "disks"
 _NEW, _GONE = ".new-", ".gone-"
@@ -179,6 +181,35 @@ class QemuDriver:
         guest = self._guests.get(instance_id)
         with _refusing("The machine's screen cannot be read now."):
             return b"" if guest is None else await guest.screenshot()
+
+    async def open_console(self, instance_id: InstanceId) -> SerialConsole:
+        """See `ComputeDriver.open_console`."""
+        guest = self._guests.get(instance_id)
+        if guest is None:
+            raise DriverError(DriverCode.CONFLICT, "There is no such machine any more.")
+        with _refusing("The machine's serial console cannot be reached now."):
+            return await guest.open_console()
+
+    async def hosts(self) -> Sequence[MachineHost]:
+        """See `ComputeDriver.hosts`. There is one: this host."""
+        with _refusing("The host cannot be looked at now."):
+            return [await asyncio.to_thread(self._look_at_host)]
+
+    def _look_at_host(self) -> MachineHost:
+        host = usage.host_of(self._machines, self._opened.accelerator.name)
+        return replace(host, machines=len(self._guests), detail=" ".join(self._shortcomings()))
+
+    def _shortcomings(self) -> Iterator[str]:
+        """Yield what is not as it should be on this host, in sentences for the operator."""
+        if not self._opened.accelerator.is_as_wished:
+            yield self._opened.accelerator.why
+        if self._opened.limits.notice:
+            yield self._opened.limits.notice
+        try:
+            disks.require_room(self._machines, self._settings.reserve_disk_mib)
+            usage.require_memory(self._settings.reserve_memory_mib)
+        except DriverError as error:
+            yield f"{error} {error.detail}."
 
     async def samples(self) -> Sequence[Sample]:
         """See `ComputeDriver.samples`. The processor's time and the memory are those of the machine's process."""

@@ -26,12 +26,13 @@ from core.compute.qemu.machine import Phase, Record
 from core.compute.qemu.network import Traffic
 from core.compute.qemu.process import Process, User
 from core.compute.qemu.qmp import Event
+from core.compute.qemu.serial import Serial
 from core.compute.qemu.settings import QemuSettings
 from core.compute.qemu.usage import disk_bytes, of_process, require_memory
 from core.compute.qemu.wiring import Wiring
 from core.ids import InstanceId
 from core.instances import Power
-from core.ports import DriverCode, DriverError, LaunchSpec, MetadataDoor, Observation, Sample
+from core.ports import DriverCode, DriverError, LaunchSpec, MetadataDoor, Observation, Sample, SerialConsole
 
 PRESS_SECONDS = 2.0
 """How often the power button is pressed: a guest that still boots does not notice. Source: reference/compute.md."""
@@ -93,6 +94,7 @@ class Guest:
         self._end: tuple[bool, str] | None = None  # crashed, and why: of an end that we know the reason of
         self._tasks: set[asyncio.Task[None]] = set()
         self._metadata: asyncio.Server | None = None
+        self._serial: Serial | None = None
         self._log = structlog.get_logger("qemu").bind(instance_id=record.spec.id)
         self._link = Link(folder, self._log, self._heard, lambda: self._spawn(self._look))
 
@@ -151,6 +153,8 @@ class Guest:
         self._link.cut()
         if self._metadata is not None:
             self._metadata.close()
+        if self._serial is not None:
+            self._serial.cut()
         if self._process is not None:
             self._process.leave()
 
@@ -230,6 +234,16 @@ class Guest:
         """Return the end of what it wrote to its serial console. It reads files. See `console.read`."""
         return console.read(self._folder)
 
+    async def open_console(self) -> SerialConsole:
+        """Return a connection with its serial console. See `ComputeDriver.open_console`.
+
+        Raises:
+            DriverError: as there. OSError: it cannot be reached.
+        """
+        if self._serial is None:
+            raise DriverError(DriverCode.CONFLICT, "The machine is not up: start it to use its serial console.")
+        return await self._serial.open()
+
     def trim(self) -> None:
         """Cut its serial log short if it has grown long. It reads and writes files. See `console.trim`."""
         console.trim(self._folder)
@@ -303,6 +317,7 @@ class Guest:
         """Watch a process of ours, and talk with it."""
         self._end = None
         self._process = Process(pid, self._gone)
+        self._serial = Serial(self._folder, pid, self._link)
         self._bound(pid)
         await self._answer_about_itself()
         self._link.keep(self._process)
@@ -437,6 +452,7 @@ class Guest:
         """Take note that its process has ended."""
         ended, self._process = self._process, None
         self._link.cut()
+        self._serial = None  # who looks on reads its last words, and then the end
         if self._metadata is not None:
             self._metadata.close()
             self._metadata = None

@@ -12,7 +12,7 @@ from core.compute.simulated import FILE_NAME, VERBS, SimulatedDriver, SimulatedS
 from core.compute.site import Site
 from core.ids import InstanceId
 from core.instances import Power
-from core.ports import DriverCode, DriverError, Observation
+from core.ports import DriverCode, DriverError, Host, Observation
 from tests.builders import a_launch_spec, a_security_group
 from tests.clocks import eventually
 from tests.contracts.driver_contract import DriverContract
@@ -312,11 +312,11 @@ async def test_a_console_keeps_the_end_of_what_was_said(opened):
     assert said.endswith(b"name-999: rebooted\r\n")
 
 
-async def test_a_silent_backend_tells_nothing_of_consoles_and_use(opened):
+async def test_a_silent_backend_tells_nothing_of_consoles_use_and_hosts(opened):
     driver = await opened()
     await running(driver)
     driver.go_silent(True)
-    for attempt in (driver.console_log(ONE), driver.samples()):
+    for attempt in (driver.console_log(ONE), driver.samples(), driver.hosts()):
         with pytest.raises(DriverError) as caught:
             await attempt
         assert caught.value.code is DriverCode.UNAVAILABLE
@@ -327,6 +327,20 @@ async def test_a_sample_says_everything(opened):
     await running(driver)
     [sample] = await driver.samples()
     assert None not in astuple(sample)
+
+
+async def test_a_renter_who_wants_a_serial_console_is_told_that_there_is_none(opened):
+    driver = await opened()
+    await running(driver)
+    with pytest.raises(DriverError, match="have no serial console") as caught:
+        await driver.open_console(ONE)
+    assert caught.value.code is DriverCode.UNSUPPORTED
+
+
+async def test_all_machines_stand_on_one_host_that_has_no_bounds(opened):
+    driver = await opened()
+    await running(driver, ONE, TWO)
+    assert await driver.hosts() == [Host("simulated", machines=2)]
 
 
 # --- disks that are kept

@@ -4,8 +4,9 @@ import pytest
 
 from tests.machines import debian_image, micro_image
 from tests.netns import Host, need_namespaces
+from tests.qemu import key, login, opened, root, small, ssh_host
 
-__all__ = ["debian_image", "micro_image"]
+__all__ = ["debian_image", "key", "login", "micro_image", "opened", "root", "small", "ssh_host"]
 
 
 @pytest.fixture

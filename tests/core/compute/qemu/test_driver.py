@@ -1,9 +1,10 @@
 import asyncio
 import os
+import re
 import signal
 import socket
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import orjson
@@ -13,76 +14,17 @@ from core.compute.qemu import guest as guests
 from core.compute.qemu import machine
 from core.compute.qemu.driver import MACHINES, QemuDriver
 from core.compute.qemu.qmp import Qmp
-from core.compute.qemu.settings import QemuSettings
 from core.compute.site import ImageFiles, Site
-from core.ids import InstanceId
 from core.instances import STANDARD_METADATA, Power
-from core.ports import DriverCode, DriverError, Observation
+from core.ports import DriverCode, Observation
 from core.securitygroups import Rule, Traffic
-from tests.builders import a_launch_spec, a_security_group
+from tests.builders import a_security_group
 from tests.contracts.driver_contract import DriverContract
-from tests.ssh import Login, new_key
+from tests.qemu import FROM_ANYWHERE, ONE, PATIENCE_SECONDS, SETTINGS, pid_of, reach, refusal, up
 
-ONE, TWO = InstanceId(1), InstanceId(2)
-
-SETTINGS = QemuSettings(accelerator="tcg", stop_seconds=60)
-PATIENCE_SECONDS = 90
-
-FROM_ANYWHERE = a_security_group(
-    rules=(Rule(1, Traffic(is_egress=False, protocol="tcp", first_port=22, last_port=22, block="0.0.0.0/0")),)
-)
 FROM_SOME = a_security_group(
     rules=(Rule(1, Traffic(is_egress=False, protocol="tcp", first_port=22, last_port=22, block="203.0.113.7/32")),)
 )
-
-
-@pytest.fixture
-def ssh_host(worker_id):
-    """An address of this test process alone, so that the ssh ports of two of them do not meet."""
-    return f"127.1.0.{1 + int(worker_id.removeprefix('gw'))}" if worker_id.startswith("gw") else "127.1.0.100"
-
-
-@pytest.fixture
-async def opened(tmp_path, micro_image, ssh_host):
-    drivers = []
-
-    async def open_driver(settings=SETTINGS, *, metadata=None, data_dir=tmp_path, images=None):
-        driver = QemuDriver(settings, Site(data_dir, ssh_host, images or {"debian-12": micro_image}))
-        drivers.append((driver, data_dir))
-        await driver.open(metadata)
-        return driver
-
-    yield open_driver
-    for driver, _ in drivers:
-        await driver.close()
-    for data_dir in {data_dir for _, data_dir in drivers}:
-        last = await open_driver(data_dir=data_dir)
-        for instance_id in await last.observe_all():
-            await last.destroy(instance_id)
-        await last.close()
-
-
-@pytest.fixture
-def key(tmp_path):
-    """A private key's file, and the line of its public key."""
-    file = tmp_path / "key"
-    return file, new_key(file)
-
-
-@pytest.fixture
-def small(key):
-    """What a small machine is made from, that the key lets into."""
-    return a_launch_spec(ONE, memory_mib=256, disk_gib=1, ssh_keys=(key[1],), groups=(FROM_ANYWHERE,))
-
-
-@pytest.fixture
-def login(ssh_host, key, small):
-    return Login(ssh_host, small.ssh_port, key[0])
-
-
-@pytest.fixture
-def root(login):
-    return replace(login, user="root")
 
 
 class TestQemuDriver(DriverContract):
@@ -91,29 +33,6 @@ class TestQemuDriver(DriverContract):
     @pytest.fixture
     def driver_factory(self, opened):
         return opened
-
-
-async def up(driver, spec):
-    await driver.ensure(spec)
-    await driver.start(spec.id)
-
-
-async def reach(driver, power, instance_id=ONE):
-    """Return the machine's observation once it is seen at the power."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while (seen := await driver.observe(instance_id)).power is not power:  # noqa: ASYNC110  events may be lost
-            await asyncio.sleep(0.02)
-    return seen
-
-
-async def refusal(work):
-    with pytest.raises(DriverError) as caught:
-        await work
-    return caught.value
-
-
-def pid_of(data_dir, instance_id=ONE):
-    return int((data_dir / MACHINES / str(instance_id) / machine.PID).read_text())
 
 
 def status_of(pid):
@@ -179,6 +98,25 @@ async def test_a_machine_with_a_screen_shows_it_while_it_is_up(opened, small):
     assert await driver.screenshot(ONE) == b""
     await driver.start(ONE)
     assert (await driver.screenshot(ONE)).startswith(b"\x89PNG\r\n")
+
+
+# --- what it stands on
+
+
+async def test_the_host_tells_all_about_itself(opened, small):
+    driver = await opened()
+    await driver.ensure(small)
+    [host] = await driver.hosts()
+    assert None not in astuple(host)
+    assert (host.name, host.machines, host.accelerator) == (os.uname().nodename, 1, "tcg")
+    assert host.memory_mib > host.memory_free_mib > small.memory_mib
+
+
+@pytest.mark.parametrize("reserve", ["reserve_disk_mib", "reserve_memory_mib"])
+async def test_a_host_that_has_no_room_says_so(opened, reserve):
+    driver = await opened(replace(SETTINGS, **{reserve: 2**30}))
+    [host] = await driver.hosts()
+    assert re.search(r"The host has no (disk space|memory) left\. .* are free.*\.$", host.detail)
 
 
 # --- its disk
