@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -53,7 +54,8 @@ class Exchange:
 
     `scheme` and `host` are the public ones, as the client should have typed them; `called_scheme` and `called_host`
     are what this request itself says, which differs where `public_url` is set and a client comes by another way.
-    `is_private` means that nobody between the client and us can read along: TLS, or loopback.
+    `is_private` means that nobody between the client and us can read along: TLS, or loopback. One that `is_long` stays
+    open as long as the client likes, and is not measured.
     """
 
     request_id: str
@@ -66,6 +68,7 @@ class Exchange:
     action: str = "unknown"
     account_id: int | None = None
     code: str = ""
+    is_long: bool = False
 
 
 class FrontEnd(Protocol):
@@ -73,7 +76,7 @@ class FrontEnd(Protocol):
 
     name: str
 
-    async def answer(self, request: web.Request, exchange: Exchange) -> web.Response:
+    async def answer(self, request: web.Request, exchange: Exchange) -> web.StreamResponse:
         """Return the answer; raise anything to refuse."""
         ...
 
@@ -94,7 +97,8 @@ class Boundary:
     """Wraps front-ends into handlers.
 
     `record` is told the front-end's name, the exchange, the status and the seconds of every request. Forwarded headers
-    are believed from `proxies` only. `public_url` (scheme, host), if set, stands for whatever the client called.
+    are believed from `proxies`, and from this process itself, which comes by a Unix socket. `public_url` (scheme,
+    host), if set, stands for whatever the client called.
     """
 
     def __init__(
@@ -108,23 +112,24 @@ class Boundary:
         self.limits, self._proxies, self._public_url, self._record = limits, tuple(proxies), public_url, record
         self._log = structlog.get_logger("request")
 
-    def handler(self, front_end: FrontEnd) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def handler(self, front_end: FrontEnd) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """Return an aiohttp handler that never raises but for a client that went away."""
         log, record, name = self._log.info, self._record, front_end.name
 
-        async def handle(request: web.Request) -> web.Response:
+        async def handle(request: web.Request) -> web.StreamResponse:
             started = time.perf_counter()
             exchange = self._exchange(request)
             try:
-                response = await front_end.answer(request, exchange)
+                response: web.StreamResponse = await front_end.answer(request, exchange)
             except ClientWentAway:
                 exchange.code, response = ClientWentAway.__name__, web.Response(status=_NOBODY_THERE)
             except Exception as error:  # noqa: BLE001  the one place where every fault becomes an answer
                 response = front_end.refuse(error, exchange)
                 if response.status >= 500:  # noqa: PLR2004  the server's faults
-                    self._report(error, exchange)
+                    self.report(error, exchange)
             seconds = time.perf_counter() - started
-            record(name, exchange, response.status, seconds)
+            if not exchange.is_long:
+                record(name, exchange, response.status, seconds)
             log(
                 "request",
                 request_id=exchange.request_id,
@@ -175,7 +180,7 @@ class Boundary:
         address = request.remote or ""
         scheme, host = request.scheme, request.headers.get("Host", "")
         is_local = address in _LOOPBACK
-        if self._proxies and self._is_proxy(address):
+        if (self._proxies and self._is_proxy(address)) or (not address and _came_inside(request)):
             # A proxy that does not tell whom it speaks for may speak for anyone.
             is_local = "X-Forwarded-For" in request.headers
             address, scheme, host = self._forwarded(request, address, scheme, host)
@@ -201,12 +206,19 @@ class Boundary:
             return False
         return any(parsed in network for network in self._proxies)
 
-    def _report(self, error: Exception, exchange: Exchange) -> None:
+    def report(self, error: Exception, exchange: Exchange) -> None:
+        """Log what went wrong with a request, for the operator."""
         details = {"request_id": exchange.request_id, "action": exchange.action}
         if isinstance(error, CoreError):
             self._log.warning("refused", error=str(error), **details)
         else:
             self._log.error("fault", exc_info=error, **details)
+
+
+def _came_inside(request: web.Request) -> bool:
+    """Whether it came by a Unix socket, which only this process itself may open (gateway/innerdoor.py)."""
+    transport_socket = request.get_extra_info("socket")
+    return transport_socket is not None and transport_socket.family == socket.AF_UNIX
 
 
 def _new_request_id() -> str:

@@ -89,7 +89,7 @@ class Service:
 
 def by_host(
     front_ends: Sequence["Ec2FrontEnd"], boundary: Boundary
-) -> Callable[[web.Request], Awaitable[web.Response]]:
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Return the handler of a path that these share: each answers under its own host's name, and one under all others.
 
     Of names that end alike the longest is called. Where none answers under a name, the first one does, so that a client
@@ -101,7 +101,7 @@ def by_host(
     named = sorted(((host, handler) for host, handler in handlers if host), key=lambda each: -len(each[0]))
     otherwise = next((handler for host, handler in handlers if not host), handlers[0][1])
 
-    async def handle(request: web.Request) -> web.Response:
+    async def handle(request: web.Request) -> web.StreamResponse:
         called = _PORT.sub("", boundary.called_host(request).lower())
         chosen = (handler for host, handler in named if called == host or called.endswith(f".{host}"))
         return await next(chosen, otherwise)(request)
@@ -126,6 +126,8 @@ class Ec2FrontEnd:
         signed = await self._read(request)
         pairs: Pairs = (*signed.query, *signed.form) if signed.query else signed.form
         named = dict(pairs)
+        if self.settings.home and "Action" not in named and _is_browser(request):
+            return web.Response(status=302, headers={"Location": self.settings.home})
         service, action = self._find(named.get("Action", ""), exchange)
         version = _version(named.get("Version") or service.version)
         caller, region_host = await self._authenticate(signed, exchange)
@@ -240,6 +242,11 @@ class Ec2FrontEnd:
             raise DryRunPassed
         request_id = call.exchange.request_id
         return service.encoder.encode_response(action.name, result, version=version, request_id=request_id)
+
+
+def _is_browser(request: web.Request) -> bool:
+    """Whether somebody has typed the address into a browser, to see what is there."""
+    return request.method == "GET" and "text/html" in request.headers.get("Accept", "")
 
 
 def _version(text: str) -> str:

@@ -52,7 +52,7 @@ class ZeroSixFrontEnd:
         self._folder, self._root = path_parts(settings.path), path_parts(settings.root)
         self._headers = lru_cache(maxsize=1024)(self._make_headers)  # clients may call any host, so not for ever
 
-    def mount(self, app: web.Application, handler: Callable[[web.Request], Awaitable[web.Response]]) -> None:
+    def mount(self, app: web.Application, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> None:
         """Let the handler, which wraps this front-end, answer for everything under its root."""
         root = self._settings.root
         if root != "/":

@@ -24,11 +24,28 @@ def need_command(command: str, package: str) -> None:
         pytest.skip(f"there is no command {command}; on Debian: apt-get install {package}")
 
 
+def need_php_oauth() -> None:
+    """Skip the test where there is no PHP with PECL's OAuth, as `need_command` does."""
+    need_command("php", "php-cli php-oauth")
+    if subprocess.run(["php", "-r", "exit((int) !class_exists('OAuth'));"], check=False).returncode:
+        pytest.skip("PHP has no extension OAuth; on Debian: apt-get install php-oauth")
+
+
 def need_tool(name: str) -> Path:
     """Return what .ci/install-test-tools put into .tools, or skip the test, telling what is missing."""
     if not (TOOLS / name).exists():
         pytest.skip(f"there is no {TOOLS / name}; run .ci/install-test-tools, which tells why")
     return TOOLS / name
+
+
+def terraform_settings() -> dict[str, str]:
+    """Return the environment in which Terraform finds its AWS provider, or skip the test, as `need_command` does."""
+    need_command("terraform", "terraform, from HashiCorp's own packages")
+    own = os.environ.get("TF_CLI_CONFIG_FILE") or Path.home() / ".terraformrc"
+    found = next((file for file in (Path(own), TOOLS / "terraformrc") if file.is_file()), None)
+    if found is None:
+        pytest.skip("terraform has no AWS provider here; run .ci/install-test-tools, which tells why")
+    return {"CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": str(found), "TF_IN_AUTOMATION": "1"}
 
 
 def run(command: Sequence[str], *, code: int = 0, stdin: str = "", seconds: float = 60, **environ: str) -> str:

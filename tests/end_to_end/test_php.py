@@ -5,14 +5,13 @@ import hashlib
 import hmac
 import http.client
 import json
-import subprocess
 from datetime import UTC, datetime
 from urllib.parse import quote_plus, urlsplit
 
 import pytest
 from lxml import etree
 
-from tests.end_to_end.commands import REFERENCE, need_command, printed_in, run
+from tests.end_to_end.commands import REFERENCE, need_command, need_php_oauth, printed_in, run
 from tests.end_to_end.customer import API, IMAGE, TYPE, number_of
 from tests.running import REPOSITORY
 
@@ -103,9 +102,7 @@ def test_requests_signed_as_the_sample_signs_book_and_describe(customer, host):
 @pytest.fixture(params=[("query", "sha1"), ("query", "sha256"), ("header", "sha1")], ids="-".join)
 def zerosix(request, customer):
     """Makes a call; returns the status and the answer."""
-    need_command("php", "php-cli php-oauth")
-    if subprocess.run(["php", "-r", "exit((int) !class_exists('OAuth'));"], check=False).returncode:
-        pytest.skip("PHP has no extension OAuth; on Debian: apt-get install php-oauth")
+    need_php_oauth()
     keys = {"CONSUMER_KEY": customer.keys.access_key, "CONSUMER_SECRET": customer.keys.secret_key}
 
     def call(method, path, document=()):
