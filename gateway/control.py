@@ -5,124 +5,38 @@ which is closed to all but its owner.
 """
 
 import asyncio
-import os
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
 import structlog
 
-from core.accounts import Account, parse_network
-from core.administration import DEFAULT_APPLICATION, Administration, KeyHolder
-from core.clock import SystemClock
-from core.errors import CoreError, InvalidRequest
-from core.ids import AccountId
+from core.errors import CoreError
 from gateway.config import Settings
 from gateway.datadir import DataDirectory, DirectoryInUse
 from gateway.trouble import Trouble
+from gateway.unixsocket import bound, short_address
 
 Arguments = Mapping[str, Any]
-"""What a verb is told, as JSON: texts, lists of texts, or nothing."""
+"""What a verb is told, as JSON: texts, lists of texts, flags, or nothing."""
 
 Document = Any
 """What a verb answers, as JSON."""
 
-Verb = Callable[[Administration, Arguments], Awaitable[Document]]
+CarryOut = Callable[[str, Arguments], Awaitable[Document]]
+"""Carries out the verb of these words; see `gateway.verbs`."""
 
 SOCKET_FILE = "control.sock"
-_LONGEST_PATH = 107  # of a Unix socket's address on Linux. Source: unix(7).
 _LINE_BYTES = 64 * 1024
 _ASKING_SECONDS, _WAITING_SECONDS, _PAUSE_SECONDS = 30.0, 5.0, 0.05
 
 
 class Refused(Trouble):
     """A verb was not carried out; the text is for the operator."""
-
-
-# --- the verbs
-
-
-async def _add_account(administration: Administration, said: Arguments) -> Document:
-    account = await administration.add_account(said["name"])
-    return {"account_id": _spelled(account.id), "name": account.name}
-
-
-async def _list_accounts(administration: Administration, _: Arguments) -> Document:
-    return [_account(account) for account in await administration.accounts()]
-
-
-async def _add_key(administration: Administration, said: Arguments) -> Document:
-    networks = tuple(parse_network(text) for text in said.get("allow") or ())
-    application = said.get("application") or DEFAULT_APPLICATION
-    return _secret(await administration.add_key(_account_id(said["account"]), application, networks))
-
-
-async def _list_keys(administration: Administration, said: Arguments) -> Document:
-    account = said.get("account")
-    return [_key(holder) for holder in await administration.keys(_account_id(account) if account else None)]
-
-
-async def _renew_key(administration: Administration, said: Arguments) -> Document:
-    return _secret(await administration.renew_key(said["access_key"]))
-
-
-async def _disable_key(administration: Administration, said: Arguments) -> Document:
-    return _key(await administration.set_key_enabled(said["access_key"], is_enabled=False))
-
-
-async def _enable_key(administration: Administration, said: Arguments) -> Document:
-    return _key(await administration.set_key_enabled(said["access_key"], is_enabled=True))
-
-
-VERBS: Mapping[str, Verb] = {
-    "account add": _add_account,
-    "account list": _list_accounts,
-    "key add": _add_key,
-    "key list": _list_keys,
-    "key renew": _renew_key,
-    "key disable": _disable_key,
-    "key enable": _enable_key,
-}
-"""Every verb by its words on the command line."""
-
-
-def _spelled(account_id: AccountId) -> str:
-    """Return an account id as EC2 writes owners: twelve digits, as text."""
-    return f"{account_id:012d}"
-
-
-def _account_id(text: object) -> AccountId:
-    if not (digits := str(text)).isascii() or not digits.isdecimal():
-        raise InvalidRequest("account", text, "an account's id, such as 100000000001 (see `onefleet account list`)")
-    return AccountId(int(digits))
-
-
-def _account(account: Account) -> Document:
-    return {"account_id": _spelled(account.id), "name": account.name, "created_at": _moment(account.created_at)}
-
-
-def _key(holder: KeyHolder) -> Document:
-    return {
-        "access_key": holder.key.access_key,
-        "account_id": _spelled(holder.account.id),
-        "account": holder.account.name,
-        "application": holder.application.name,
-        "allow": [str(network) for network in holder.application.networks],
-        "is_enabled": holder.key.is_enabled and holder.application.is_enabled,
-        "created_at": _moment(holder.key.created_at),
-    }
-
-
-def _secret(holder: KeyHolder) -> Document:
-    return {"access_key": holder.key.access_key, "secret_key": holder.key.secret_key}
-
-
-def _moment(moment: Any) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 # --- from the command line
@@ -132,7 +46,7 @@ def carry_out(settings: Settings, verb: str, arguments: Arguments) -> Document:
     """Return the verb's answer, from the gateway if it runs, else from the database itself.
 
     Raises:
-        Refused, CoreError: it was not carried out.
+        Refused, CoreError, Trouble: it was not carried out.
         DirectoryInUse: whoever has the data directory does not answer.
         UnusableDataDirectory, IncompatibleDatabase: the data cannot be used.
     """
@@ -141,7 +55,7 @@ def carry_out(settings: Settings, verb: str, arguments: Arguments) -> Document:
     while True:
         try:
             with DataDirectory.open(folder, settings.storage.path) as directory:
-                return asyncio.run(_alone(directory, verb, arguments))
+                return asyncio.run(_alone(settings, directory, verb, arguments))
         except DirectoryInUse:
             # Who has it may be starting or stopping, or be another of these commands.
             with suppress(FileNotFoundError, ConnectionRefusedError):
@@ -151,15 +65,12 @@ def carry_out(settings: Settings, verb: str, arguments: Arguments) -> Document:
         time.sleep(_PAUSE_SECONDS)
 
 
-async def _alone(directory: DataDirectory, verb: str, arguments: Arguments) -> Document:
-    from core.storage.sqlite import open_sqlite  # noqa: PLC0415  not needed to ask a running gateway
+async def _alone(settings: Settings, directory: DataDirectory, verb: str, arguments: Arguments) -> Document:
+    from gateway import verbs  # noqa: PLC0415  all of core, which is not needed to ask a running gateway
+    from gateway.office import open_office  # noqa: PLC0415
 
-    clock = SystemClock()
-    store = await open_sqlite(directory.database, directory.vault, clock)
-    try:
-        return await VERBS[verb](Administration(store, clock), arguments)
-    finally:
-        await store.close()
+    async with open_office(settings, directory) as office:
+        return await verbs.carry_out(office, verb, arguments)
 
 
 def ask(folder: Path, verb: str, arguments: Arguments) -> Document:
@@ -169,7 +80,7 @@ def ask(folder: Path, verb: str, arguments: Arguments) -> Document:
         Refused: it was not carried out.
         FileNotFoundError, ConnectionRefusedError: no gateway listens there.
     """
-    with socket.socket(socket.AF_UNIX) as connection, _address(folder) as address:
+    with socket.socket(socket.AF_UNIX) as connection, short_address(folder / SOCKET_FILE) as address:
         connection.settimeout(_ASKING_SECONDS)
         connection.connect(address)
         connection.sendall(orjson.dumps({"verb": verb, "arguments": arguments}, option=orjson.OPT_APPEND_NEWLINE))
@@ -183,28 +94,14 @@ def ask(folder: Path, verb: str, arguments: Arguments) -> Document:
     return reply["answer"]
 
 
-@contextmanager
-def _address(folder: Path) -> Iterator[str]:
-    """Yield a path for the socket that is short enough, whatever the folder's is."""
-    path = str(folder / SOCKET_FILE)
-    if len(os.fsencode(path)) <= _LONGEST_PATH:
-        yield path
-        return
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{SOCKET_FILE}"
-    finally:
-        os.close(descriptor)
-
-
 # --- in the gateway
 
 
 @asynccontextmanager
-async def listening(folder: Path, administration: Administration) -> AsyncIterator[None]:
+async def listening(folder: Path, carry_out: CarryOut) -> AsyncIterator[None]:
     """Answer what the command line asks for, until the block ends. The caller must have the data directory."""
-    (folder / SOCKET_FILE).unlink(missing_ok=True)
-    server = await asyncio.start_unix_server(_Conversation(administration).hold, sock=_bound(folder), limit=_LINE_BYTES)
+    listener = bound(folder / SOCKET_FILE)
+    server = await asyncio.start_unix_server(_Conversation(carry_out).hold, sock=listener, limit=_LINE_BYTES)
     try:
         yield
     finally:
@@ -212,24 +109,11 @@ async def listening(folder: Path, administration: Administration) -> AsyncIterat
         (folder / SOCKET_FILE).unlink(missing_ok=True)
 
 
-def _bound(folder: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        os.fchmod(listener.fileno(), 0o600)  # before it has a name, so that there is no moment at which others may
-        with _address(folder) as address:
-            listener.bind(address)
-    except BaseException:
-        listener.close()
-        raise
-    listener.setblocking(False)
-    return listener
-
-
 class _Conversation:
     """The gateway's side of the socket."""
 
-    def __init__(self, administration: Administration) -> None:
-        self._administration = administration
+    def __init__(self, carry_out: CarryOut) -> None:
+        self._carry_out = carry_out
         self._log = structlog.get_logger("control")
 
     async def hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -247,13 +131,12 @@ class _Conversation:
     async def _reply(self, line: bytes) -> Document:
         try:
             asked = orjson.loads(line)
-            name, arguments = asked["verb"], asked["arguments"]
-            verb = VERBS[name]
+            verb, arguments = asked["verb"], asked["arguments"]
         except (KeyError, TypeError, ValueError):
-            return {"refused": "the running gateway does not know this command: it is of another version; restart it"}
+            return {"refused": "the running gateway does not understand this command: it is of another version"}
         try:
-            answer = await verb(self._administration, arguments)
-        except CoreError as error:
+            answer = await self._carry_out(verb, arguments)
+        except (CoreError, Trouble) as error:
             return {"refused": str(error)}
-        self._log.info("command", verb=name)
+        self._log.info("command", verb=verb)
         return {"answer": answer}

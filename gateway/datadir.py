@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from core.vault import KEY_BYTES, Vault
+from gateway.swap import Swap, finish, sync_folder
 from gateway.trouble import Trouble
 
 KEY_FILE, LOCK_FILE = "onefleet.key", "lock"
@@ -51,14 +52,28 @@ class DataDirectory:
             DirectoryInUse: another process has it.
             UnusableDataDirectory: it is open to others, cannot be written, or its key file is missing or broken.
         """
-        try:
-            make_private(path)
-            with _locked(path):
-                yield cls(path, database, Vault(_key_of(path, database)))
-        except PermissionError as error:
-            raise UnusableDataDirectory(
-                f"{error.filename or path}: {error.strerror}; run onefleet as the owner of the data directory"
-            ) from error
+        with held(path):
+            yield cls(path, database, Vault(_key_of(path, database)))
+
+
+@contextmanager
+def held(path: Path) -> Iterator[Swap | None]:
+    """Take the directory until the block ends, whatever is in it. A swap of files that was begun in it is finished.
+
+    Yields that swap, if there was one.
+
+    Raises:
+        DirectoryInUse: another process has it.
+        UnusableDataDirectory: it is open to others, or cannot be written.
+    """
+    try:
+        make_private(path)
+        with _locked(path):
+            yield finish(path)
+    except PermissionError as error:
+        raise UnusableDataDirectory(
+            f"{error.filename or path}: {error.strerror}; run onefleet as the owner of the data directory"
+        ) from error
 
 
 def make_private(path: Path) -> None:
@@ -157,15 +172,7 @@ def _make_key(file: Path) -> None:
         os.close(descriptor)
     os.link(draft, file)
     draft.unlink()
-    _sync_folder(file.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(file.parent)
 
 
 def _read_key(file: Path, database: Path) -> bytes:
@@ -181,6 +188,15 @@ def _read_key(file: Path, database: Path) -> bytes:
             f"the key file {file} can be read by other users (mode {mode & 0o777:04o}): chmod 600 {file}, and renew the"
             " API keys if somebody may have copied it"
         )
+    return key_in(content, file)
+
+
+def key_in(content: bytes, file: Path) -> bytes:
+    """Return the key that a key file with this content holds.
+
+    Raises:
+        UnusableDataDirectory: it holds none.
+    """
     try:
         key = base64.b64decode(content.strip(), validate=True)
     except binascii.Error:

@@ -1,85 +1,58 @@
-import json
 import os
+import pty
 import re
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from core.instances import State
+from gateway import cli, control, tables
+from gateway.commands import instances
 from gateway.datadir import DataDirectory
-from tests.running import REPOSITORY, RunningGateway, a_config, write_config
+from tests.commandline import Onefleet
+from tests.customers import Customer
+from tests.running import REPOSITORY, Keys, RunningGateway, a_config, eventually, write_config
 
-COMMANDS = [
-    "serve",
-    "check",
-    "migrate",
-    "account add",
-    "account list",
-    "key add",
-    "key list",
-    "key renew",
-    "key disable",
-    "key enable",
-    "image add",
-    "image build",
-    "image list",
-    "image remove",
-]
-
-
-class Onefleet:
-    """The command in a folder with a configuration; no gateway runs."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.config = write_config(folder / "config.toml", a_config(folder))
-        self.environ = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-
-    def __call__(self, *words: str, code: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "gateway", *words]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env=self.environ | environ,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
-
-    def json(self, *words: str, code: int = 0):
-        return json.loads(self(*words, "--json", code=code).stdout)
-
-
-@pytest.fixture
-def onefleet(tmp_path: Path) -> Onefleet:
-    return Onefleet(tmp_path)
+COMMANDS = [command.words for command in cli.COMMANDS]
 
 
 # --- help and mistakes
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(onefleet, command):
-    said = onefleet(*command.split(), "--help").stdout
+def test_every_command_explains_itself_with_an_example(command, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.run([*command.split(), "--help"])
+    said = capsys.readouterr().out
     assert said.startswith(f"usage: onefleet {command}")
     assert "--config FILE" in said
+    assert re.search(rf"^examples?:\n  onefleet {command}", said, re.MULTILINE)
 
 
-def test_help_lists_every_group(onefleet):
+def test_help_is_one_screen_and_lists_every_command(onefleet):
     said = onefleet("--help").stdout
-    assert all(word in said for word in ("serve", "check", "migrate", "account", "key", "image"))
+    listed = set(re.findall(r"^    (\w+) ", said, re.MULTILINE))
+    assert listed == {command.split()[0] for command in COMMANDS}
+    assert said.count("\n") <= 45
+    assert max(map(len, said.splitlines())) <= 78
+
+
+def test_a_groups_help_names_its_commands(onefleet):
+    for group in {words.split()[0] for words in COMMANDS if " " in words}:
+        said = cli.GROUPS[group].partition(": ")[2]
+        assert said.split(", ") == [words.split()[1] for words in COMMANDS if words.startswith(f"{group} ")]
 
 
 def test_help_does_not_import_the_gateway(onefleet):
     said = onefleet("--help", PYTHONPROFILEIMPORTTIME="1").stderr
     assert "gateway.cli" in said
-    assert not re.search(r"\b(aiohttp|structlog|aiosqlite|core\.service)\b", said)
+    assert not re.search(r"\| +(aiohttp|structlog|aiosqlite|core|rich|shtab|cryptography)\b", said)
 
 
 def test_serving_does_not_import_what_only_tests_and_pages_need():
@@ -100,7 +73,16 @@ def test_the_version_is_told(onefleet):
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["dance"], ["account"], ["account", "add"], ["key", "add"], ["key", "renew"], ["image", "build", "beos"]],
+    [
+        [],
+        ["dance"],
+        ["account"],
+        ["account", "add"],
+        ["key", "add"],
+        ["key", "renew"],
+        ["image", "build", "beos"],
+        ["instance", "stop"],
+    ],
 )
 def test_a_wrong_command_line_is_exit_code_2(onefleet, words):
     assert "usage: onefleet" in onefleet(*words, code=2).stderr
@@ -225,6 +207,14 @@ def test_a_key_is_renewed_disabled_and_enabled(onefleet):
         (["key", "renew", "AKOFNOBODY"], "AKOFNOBODY"),
         (["key", "disable", "AKOFNOBODY"], "AKOFNOBODY"),
         (["account", "add", " "], "printable characters"),
+        (["product", "show", "none"], "'none'"),
+        (["order", "show", "5"], "no order '5'"),
+        (["order", "show", "i-00000000000000005"], "its number or its id"),
+        (["order", "list", "--account", "100000000009"], "no account 100000000009"),
+        (["instance", "show", "17"], "no instances 17"),
+        (["instance", "stop", "seventeen"], "such as 17 or i-00000000000000011"),
+        (["instance", "console", "17"], "no instances 17"),
+        (["image", "show", "none"], "no image 'none'"),
     ],
 )
 def test_a_refusal_is_one_line_and_exit_code_1(onefleet, words, told):
@@ -232,6 +222,12 @@ def test_a_refusal_is_one_line_and_exit_code_1(onefleet, words, told):
     assert (done.stdout, done.stderr.count("\n")) == ("", 1)
     assert done.stderr.startswith("onefleet: ")
     assert told in done.stderr
+
+
+def test_a_list_of_nothing_is_empty_in_json_and_a_head_in_text(onefleet):
+    for words in (["account"], ["key"], ["product"], ["zone"], ["order"], ["instance"]):
+        assert onefleet.json(*words, "list") == []
+        assert onefleet(*words, "list").stdout.count("\n") == 1
 
 
 def test_an_address_to_allow_must_be_one(onefleet):
@@ -365,6 +361,224 @@ def test_a_second_gateway_on_the_same_data_is_refused_with_a_clear_message(gatew
 
 def test_migrate_is_refused_while_the_gateway_runs(gateway):
     assert "another onefleet" in gateway.cli("migrate", code=1).stderr
+
+
+# --- the fleet, through the running gateway and without it
+
+
+@dataclass(frozen=True)
+class Rented:
+    """A gateway of whose account "first" two machines were booked, and of "other" one, all running."""
+
+    gateway: RunningGateway
+    other: Keys
+
+    def numbers(self, *filters: str) -> list[int]:
+        return [machine["number"] for machine in self.gateway.cli_json("instance", "list", *filters)]
+
+    def state(self, number: int) -> str:
+        return self.gateway.cli_json("instance", "show", str(number))["state"]
+
+
+def book(gateway: RunningGateway, keys: Keys, count: int, name: str, product: str) -> None:
+    tag = {"TagSpecification.1.ResourceType": "instance", "TagSpecification.1.Tag.1.Key": "Name"}
+    with Customer(gateway.endpoint, keys) as customer:
+        images = customer.ec2("DescribeImages").document["imagesSet"]
+        asked = {"InstanceType": product, "ImageId": images[0]["imageId"], "MinCount": count, "MaxCount": count}
+        reply = customer.ec2("RunInstances", **asked, **tag, **{"TagSpecification.1.Tag.1.Value": name})
+        assert reply.status == 200, reply
+
+
+@pytest.fixture(scope="module")
+def rented(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rented]:
+    with RunningGateway(tmp_path_factory.mktemp("rented")) as gateway:
+        fleet = Rented(gateway, gateway.new_keys("other"))
+        book(gateway, gateway.keys, 2, "web", "gcl.1")
+        book(gateway, fleet.other, 1, "[bold]db[/bold]", "gcl.2")
+        eventually(lambda: fleet.numbers("--state", "running") == [1, 2, 3], what="the machines")
+        yield fleet
+
+
+def test_products_and_zones_tell_what_is_taken_and_free(rented):
+    product = rented.gateway.cli_json("product", "show", "gcl.1")
+    assert (product["taken"], product["capacity"] - product["free"]) == (2, 2)
+    assert {product["product"] for product in rented.gateway.cli_json("product", "list")} >= {"gcl.1", "gcl.2"}
+    zones = rented.gateway.cli_json("zone", "list")
+    assert sum(stock["taken"] for zone in zones for stock in zone["products"]) == 3
+    assert {zone["state"] for zone in zones} == {"open"}
+    assert "1062 of 1064" in rented.gateway.cli("product", "list").stdout
+    assert "998" in rented.gateway.cli("zone", "list").stdout
+    assert "0.015 USD/h a machine" in rented.gateway.cli("product", "show", "gcl.1").stdout
+
+
+def test_orders_are_listed_and_shown_in_both_spellings(rented):
+    first, second = rented.gateway.cli_json("order", "list")
+    assert (first["number"], first["order_id"], first["count"]) == (1, "r-00000000000000001", 2)
+    assert (second["account_id"], second["product"]) == (rented.other.account_id, "gcl.2")
+    shown = [rented.gateway.cli_json("order", "show", name) for name in ("2", "r-00000000000000002")]
+    assert shown[0] == shown[1]
+    assert [machine["number"] for machine in shown[0]["instances"]] == [3]
+    assert [
+        order["number"] for order in rented.gateway.cli_json("order", "list", "--account", rented.other.account_id)
+    ] == [2]
+    assert "i-00000000000000003" in rented.gateway.cli("order", "show", "2").stdout
+
+
+@pytest.mark.parametrize(
+    ("filters", "numbers"),
+    [
+        ([], [1, 2, 3]),
+        (["--state", "running"], [1, 2, 3]),
+        (["--state", "terminated"], []),
+        (["--product", "gcl.2"], [3]),
+        (["--zone", "ord1a", "--product", "gcl.1"], [1, 2]),
+        (["--zone", "ams1a"], []),
+        (["--tag", "Name=web"], [1, 2]),
+        (["--tag", "Name"], [1, 2, 3]),
+        (["--tag", "Name=web", "--tag", "role"], []),
+        (["--account", "100000000001"], [1, 2]),
+    ],
+)
+def test_machines_are_filtered(rented, filters, numbers):
+    assert rented.numbers(*filters) == numbers
+
+
+def test_a_machine_tells_how_to_log_in_and_what_it_costs(rented):
+    machine = rented.gateway.cli_json("instance", "show", "i-00000000000000003")
+    assert machine == rented.gateway.cli_json("instance", "show", "3")
+    assert machine["ssh"].startswith("ssh -p ")
+    assert (machine["cost"], machine["currency"], machine["order_id"]) == ("0.03", "USD", "r-00000000000000002")
+    assert machine["tags"] == {"Name": "[bold]db[/bold]"}
+    assert machine["ssh"] in rented.gateway.cli("instance", "show", "3").stdout
+
+
+def test_the_console_is_printed_as_it_is(rented):
+    assert rented.gateway.cli("instance", "console", "1").stdout.endswith("m1: running\n")
+
+
+def test_machines_of_several_accounts_are_moved_by_one_command(rented):
+    changes = rented.gateway.cli_json("instance", "stop", "1", "3", "--force")
+    assert [(change["number"], change["was"], change["state"]) for change in changes] == [
+        (1, "running", "stopping"),
+        (3, "running", "stopping"),
+    ]
+    eventually(lambda: rented.numbers("--state", "stopped") == [1, 3], what="the stop")
+    assert "was stopped and is pending" in rented.gateway.cli("instance", "start", "1", "3").stdout
+    eventually(lambda: rented.numbers("--state", "running") == [1, 2, 3], what="the start")
+    rented.gateway.cli("instance", "reboot", "2")
+
+
+def test_nothing_is_moved_if_one_machine_is_not_there(rented):
+    assert "no instances 99" in rented.gateway.cli("instance", "stop", "2", "99", code=1).stderr
+    assert rented.state(2) == "running"
+
+
+def test_a_machine_that_its_renter_protected_is_not_terminated(rented):
+    with Customer(rented.gateway.endpoint, rented.other) as customer:
+        protect = {"InstanceId": "i-00000000000000003", "DisableApiTermination.Value": "true"}
+        assert customer.ec2("ModifyInstanceAttribute", **protect).status == 200
+        assert "3" in rented.gateway.cli("instance", "terminate", "3", code=1).stderr
+        assert (
+            customer.ec2("ModifyInstanceAttribute", **{**protect, "DisableApiTermination.Value": "false"}).status == 200
+        )
+
+
+def test_machines_are_ended_while_no_gateway_runs_and_gone_once_it_does(tmp_path):
+    with RunningGateway(tmp_path) as gateway:
+        book(gateway, gateway.keys, 1, "web", "gcl.1")
+        eventually(lambda: gateway.cli_json("instance", "show", "1")["state"] == "running", what="the machine")
+        gateway.stop()
+        assert "`onefleet serve`" in gateway.cli("instance", "console", "1", code=1).stderr
+        assert "is shutting-down" in gateway.cli("instance", "terminate", "1").stdout
+        assert gateway.cli_json("order", "list") == []
+        gateway.start()
+        eventually(lambda: gateway.cli_json("instance", "show", "1")["state"] == "terminated", what="the end")
+        [order] = gateway.cli_json("order", "list", "--all")
+        assert order["status"] == "completed"
+
+
+def test_a_command_of_another_version_is_refused(rented):
+    with pytest.raises(control.Refused, match="does not know this command"):
+        control.ask(rented.gateway.data, "dance", {})
+
+
+def test_the_states_that_can_be_asked_for_are_those_that_there_are():
+    assert list(instances.STATES) == list(State)
+
+
+# --- on a terminal
+
+
+def on_terminal(gateway: RunningGateway, *words: str, columns: int = 200, **environ: str) -> str:
+    """Return what a command shows on a terminal of this width."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "gateway", *words, "--config", str(gateway.config)]
+    plain = {name: value for name, value in gateway.environ.items() if name != "NO_COLOR"}
+    environ = {**plain, "COLUMNS": str(columns), "TERM": "xterm-256color", **environ}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ):
+        os.close(theirs)
+        shown = b"".join(iter(lambda: _read(ours), b""))
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the other end is closed
+        return b""
+
+
+def test_states_are_worded_and_coloured_on_a_terminal(rented):
+    shown = on_terminal(rented.gateway, "instance", "list")
+    assert "\x1b[32mrunning\x1b[0m" in shown
+    assert "\x1b[32m" not in on_terminal(rented.gateway, "instance", "list", NO_COLOR="1")
+
+
+def test_a_table_fits_the_terminal(rented):
+    shown = on_terminal(rented.gateway, "instance", "list", columns=100, NO_COLOR="1")
+    assert max(map(len, re.sub(r"\x1b\[\d*m", "", shown).splitlines())) <= 100
+    assert "i-00000000000000001" in shown  # to be copied, so never broken
+
+
+def test_a_name_that_looks_like_markup_is_shown_as_it_is(rented):
+    assert "[bold]db[/bold]" in on_terminal(rented.gateway, "instance", "list")
+
+
+def test_a_list_of_nothing_says_what_to_do_on_a_terminal(rented):
+    assert "onefleet key add" in on_terminal(rented.gateway, "instance", "list", "--zone", "ams1a")
+
+
+@pytest.mark.parametrize("text", ["\x1b]0;owned\x07", "a\nb", "\u202edrawkcab"])
+def test_what_commands_a_terminal_does_not_get_into_a_cell(text):
+    assert tables.printable(text).isprintable()
+
+
+# --- completion
+
+
+def completed(script: str, *words: str) -> list[str]:
+    """Return what bash offers for the last word."""
+    typed = " ".join(f"'{word}'" for word in words)
+    code = f"{script}\nCOMP_WORDS=({typed}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n"
+    code += "eval \"$(complete -p onefleet | sed 's/.*-F \\([^ ]*\\).*/\\1/')\"; printf '%s\\n' \"${COMPREPLY[@]}\""
+    return subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_bash_completes_commands_options_and_choices(onefleet):
+    script = onefleet("completion", "bash").stdout
+    assert completed(script, "onefleet", "acc") == ["account"]
+    assert {"add", "list"} <= set(completed(script, "onefleet", "account", ""))
+    assert completed(script, "onefleet", "instance", "list", "--sta") == ["--state"]
+    assert completed(script, "onefleet", "instance", "list", "--state", "stopp") == ["stopping", "stopped"]
+    (onefleet.folder / "backup.tar").touch()
+    assert completed(script, "onefleet", "restore", f"{onefleet.folder}/back") == [f"{onefleet.folder}/backup.tar"]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish", "tcsh"])
+def test_other_shells_are_told_every_command(onefleet, shell):
+    said = onefleet("completion", shell).stdout
+    assert all(words.split()[-1] in said for words in COMMANDS)
 
 
 # --- whose packages

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from core.compute.qemu.building.micro import TOOLS
-from gateway.cli import _parser, run
+from gateway.cli import parser, run
 from gateway.config import parse
 from gateway.images import RECIPES, _guessed_name
 from gateway.progress import Progress
@@ -221,7 +221,8 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_fetched(onefleet, mi
 
 
 def test_a_data_directory_that_is_somebody_elses_is_left_alone(onefleet, qcow2):
-    (onefleet.folder / "data").mkdir(mode=0o755)
+    (onefleet.folder / "data").mkdir()
+    (onefleet.folder / "data").chmod(0o755)  # whatever the umask is
     (onefleet.folder / "data" / "theirs").touch()
     assert "has files that are not Onefleet's" in onefleet("image", "add", qcow2, code=1)
     assert not onefleet.images.exists()
@@ -319,7 +320,7 @@ def test_an_image_is_removed_and_told_if_the_configuration_still_names_it(onefle
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_can_be_typed(recipe):
-    assert _parser().parse_args(["image", "build", recipe]).recipe == recipe
+    assert parser().parse_args(["image", "build", recipe]).recipe == recipe
 
 
 def test_micro_is_built_and_registered_with_the_modes_of_a_system(onefleet):
