@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import orjson
@@ -12,6 +15,7 @@ from aiohttp import web
 
 from core.administration import Administration
 from core.booking import House
+from core.catalogue import Catalogue
 from core.clock import Clock, SystemClock
 from core.compute.drivers import DRIVERS
 from core.errors import StoreUnavailable
@@ -20,23 +24,34 @@ from core.ports import ComputeDriver, Store
 from core.reconciler import Reconciler
 from core.sampling import NoSamples, Sampler
 from core.service import Core
+from core.service.people import PeopleSettings
 from core.storage.samples import FILE_NAME as SAMPLES
 from core.storage.samples import SampleFile
 from core.storage.sqlite import open_sqlite
-from gateway import config, control, metrics
+from gateway import config, control, metrics, verbs
 from gateway.config import Settings
 from gateway.datadir import DataDirectory
+from gateway.innerdoor import InnerDoor, open_inner_door
 from gateway.metrics import Health, Metrics
+from gateway.office import Office
 from protocols.boundary import Boundary, Exchange, Limits
+from protocols.console.app import ConsoleFrontEnd
+from protocols.console.house import Backstage, BrokenConfiguration, Finding
+from protocols.console.house import House as ConsoleHouse
+from protocols.console.settings import ConsoleSettings, Endpoint
 from protocols.ec2.app import Ec2FrontEnd, by_host
+from protocols.ec2.explorable import Ec2Explorable
 from protocols.ec2.settings import Ec2Settings
+from protocols.explorable import Explorable
 from protocols.metadata.app import MetadataFrontEnd
 from protocols.metadata.downloads import Relay
 from protocols.zerosix.app import ZeroSixFrontEnd
+from protocols.zerosix.explorable import ZeroSixExplorable
 from protocols.zerosix.settings import ZeroSixSettings
 
 _KIB = 1024
 _RESTART_SECONDS = 1.0
+_KEEP_USES_SECONDS = 30.0
 
 # --- what is open
 
@@ -58,6 +73,17 @@ class Steward:
     async def health(self) -> Health:
         """Return how the store and the reconciler are."""
         return Health(await self._store_trouble(), self._reconciler_trouble())
+
+    async def keep_key_uses(self, core: Core) -> None:
+        """Write down now and then when API keys were used, and at the end what is not written yet."""
+        try:
+            while True:
+                await asyncio.sleep(_KEEP_USES_SECONDS)
+                with suppress(StoreUnavailable):  # the store has told the log; the next time is soon
+                    await core.access.keep_uses()
+        finally:
+            with suppress(StoreUnavailable):
+                await core.access.keep_uses()
 
     async def _reconcile(self) -> None:
         while True:
@@ -107,13 +133,18 @@ class Gateway:
     core: Core
     metrics: Metrics
     steward: Steward
+    inner_door: InnerDoor
+    config_file: Path | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @asynccontextmanager
 async def open_gateway(
-    settings: Settings, directory: DataDirectory, clock: Clock | None = None
+    settings: Settings, directory: DataDirectory, clock: Clock | None = None, config_file: Path | None = None
 ) -> AsyncIterator[Gateway]:
     """Yield all parts, at work but for the listening; close them when the block ends. The clock is the machine's own.
+
+    `config_file` is where the settings were read from, to compare what runs with what stands there by then.
 
     Raises:
         IncompatibleDatabase: the database cannot be used.
@@ -123,8 +154,7 @@ async def open_gateway(
     async with AsyncExitStack() as closing:
         store = await open_sqlite(directory.database, directory.vault, clock)
         closing.push_async_callback(store.close)
-        administration = Administration(store, clock)
-        await administration.set_catalogue(settings.catalogue)
+        await Administration(store, clock).set_catalogue(settings.catalogue)
         driver = DRIVERS[compute.driver].open_driver(compute.driver_settings, settings.site)
         reconciler = Reconciler(
             store,
@@ -135,6 +165,7 @@ async def open_gateway(
             launch_timeout_seconds=compute.launch_timeout_seconds,
             orphan_policy=compute.orphans,
         )
+        administration = Administration(store, clock, reconciler.wake)
         house = House(compute.ports, settings.limits.per_account)
         pace = Pace(settings.limits.requests_per_second, settings.limits.burst)
         samples = SampleFile(directory.path / SAMPLES) if compute.sample_seconds else NoSamples()
@@ -149,6 +180,8 @@ async def open_gateway(
             screen=driver.screenshot,
             pace=pace,
             samples=samples,
+            people=_people(settings.console),
+            serial=driver.open_console,
         )
         metadata = MetadataFrontEnd(
             core, Relay(compute.relay_from), domain=urlsplit(settings.server.public_url).hostname or ""
@@ -158,11 +191,27 @@ async def open_gateway(
         await driver.open(metadata.door)
         steward = Steward(store, reconciler)
         await closing.enter_async_context(steward.reconciling())
+        await closing.enter_async_context(_at_work("key uses", steward.keep_key_uses(core)))
         sampler = Sampler(store, driver, samples, clock, every_seconds=compute.sample_seconds)
         if compute.sample_seconds:
             await closing.enter_async_context(_at_work("sampler", sampler.run()))
-        await closing.enter_async_context(control.listening(directory.path, administration))
-        yield Gateway(settings, directory, store, driver, reconciler, sampler, administration, core, Metrics(), steward)
+        office = Office(administration, core, store, compute.ssh_host, steward.health)
+        await closing.enter_async_context(control.listening(directory.path, partial(verbs.carry_out, office)))
+        inner_door = await closing.enter_async_context(open_inner_door(directory.path))
+        yield Gateway(
+            settings,
+            directory,
+            store,
+            driver,
+            reconciler,
+            sampler,
+            administration,
+            core,
+            Metrics(),
+            steward,
+            inner_door,
+            config_file,
+        )
 
 
 # --- what is mounted
@@ -179,26 +228,96 @@ def mount(gateway: Gateway) -> web.Application:
         record=gateway.metrics.record,
     )
     app = web.Application(client_max_size=limits.body_bytes)
-    for path, endpoints in _by_path(settings.ec2, settings.compute.ssh_host).items():
+    for path, endpoints in _by_path(settings).items():
         front_ends = [Ec2FrontEnd(gateway.core, boundary, endpoint) for endpoint in endpoints]
         app.router.add_route("*", path, by_host(front_ends, boundary))
     if settings.zerosix is not None:
         zerosix = ZeroSixFrontEnd(gateway.core, _zerosix(settings.zerosix, settings.compute.ssh_host), boundary)
         zerosix.mount(app, boundary.handler(zerosix))
+    if settings.console is not None:
+        console = _console(gateway, settings.console, boundary)
+        console.mount(app, boundary.handler(console))
     OperatorPages(gateway).mount(app)
     app.router.add_route("*", "/{path:.*}", boundary.handler(Elsewhere(settings)))
     return app
 
 
-def _by_path(endpoints: Sequence[config.Ec2Settings], ssh_host: str) -> Mapping[str, Sequence[Ec2Settings]]:
+def _by_path(settings: Settings) -> Mapping[str, Sequence[Ec2Settings]]:
     by_path: dict[str, list[Ec2Settings]] = {}
-    for endpoint in endpoints:
-        by_path.setdefault(endpoint.path, []).append(Ec2Settings(**asdict(endpoint), ssh_host=ssh_host))
+    home = settings.console.path if settings.console else ""
+    for endpoint in settings.ec2:
+        front_end = Ec2Settings(**asdict(endpoint), ssh_host=settings.compute.ssh_host, home=home)
+        by_path.setdefault(endpoint.path, []).append(front_end)
     return by_path
 
 
 def _zerosix(settings: config.ZeroSixSettings, ssh_host: str) -> ZeroSixSettings:
     return ZeroSixSettings(path=settings.path, timezone=settings.timezone, ranks=settings.ranks, ssh_host=ssh_host)
+
+
+def _people(console: config.ConsoleSettings | None) -> PeopleSettings:
+    if console is None:
+        return PeopleSettings()
+    return PeopleSettings(timedelta(hours=console.session_hours), console.has_sign_up)
+
+
+def _console(gateway: Gateway, console: config.ConsoleSettings, boundary: Boundary) -> ConsoleFrontEnd:
+    settings = gateway.settings
+    endpoints = [Endpoint("EC2", each.path, each.host, each.dialect) for each in settings.ec2]
+    if settings.zerosix is not None:
+        endpoints.append(Endpoint("ZeroSix", settings.zerosix.path))
+    ranks = settings.zerosix.ranks if settings.zerosix is not None else {}
+    return ConsoleFrontEnd(
+        gateway.core,
+        gateway.administration,
+        boundary,
+        ConsoleSettings(console.path, console.title, console.issuer, settings.compute.ssh_host, endpoints, ranks),
+        ConsoleHouse(_explorables(settings), gateway.inner_door, _backstage(gateway), gateway.stopping),
+    )
+
+
+def _explorables(settings: Settings) -> Sequence[Explorable]:
+    """Return what can be explored: of endpoints that are called the same, the first."""
+    found: dict[str, Explorable] = {}
+    for endpoints in _by_path(settings).values():
+        for endpoint in endpoints:
+            ec2 = Ec2Explorable(endpoint)
+            found.setdefault(ec2.name, ec2)
+    if settings.zerosix is not None:
+        zerosix = ZeroSixExplorable(_zerosix(settings.zerosix, settings.compute.ssh_host))
+        found[zerosix.name] = zerosix
+    return list(found.values())
+
+
+def _backstage(gateway: Gateway) -> Backstage:
+    async def troubles() -> Mapping[str, str]:
+        return (await gateway.steward.health()).reasons()
+
+    reconciler = gateway.reconciler
+    return Backstage(
+        backlog=reconciler.backlog,
+        orphans=lambda: reconciler.orphan_ids,
+        hosts=gateway.driver.hosts,
+        totals=lambda: gateway.sampler.totals,
+        configured=partial(_configured, gateway),
+        look=partial(_look_at_driver, gateway.settings),
+        troubles=troubles,
+    )
+
+
+async def _configured(gateway: Gateway) -> Catalogue:
+    if gateway.config_file is None:
+        return gateway.settings.catalogue
+    try:
+        return (await asyncio.to_thread(config.load, gateway.config_file)).catalogue
+    except config.ConfigError as error:
+        raise BrokenConfiguration(error.problems) from error
+
+
+async def _look_at_driver(settings: Settings) -> Sequence[Finding]:
+    compute = settings.compute
+    sights = await asyncio.to_thread(DRIVERS[compute.driver].look, compute.driver_settings, settings.site)
+    return [Finding(sight.is_ok, sight.text) for sight in sights]
 
 
 def _scheme_and_host(public_url: str) -> tuple[str, str] | None:
@@ -238,10 +357,14 @@ class Elsewhere:
     name = "none"
 
     def __init__(self, settings: Settings) -> None:
-        self._text = f"Nothing answers here. This is a Onefleet gateway, with {settings.mounts}.\n"
+        self._home = settings.console.path if settings.console else ""
+        console = f", and its console on {self._home}" if self._home else ""
+        self._text = f"Nothing answers here. This is a Onefleet gateway, with {settings.mounts}{console}.\n"
 
-    async def answer(self, request: web.Request, exchange: Exchange) -> web.Response:  # noqa: ARG002  the protocol's
-        """Return a pointer to the front-ends."""
+    async def answer(self, request: web.Request, exchange: Exchange) -> web.Response:
+        """Return a pointer to the front-ends; from the root, lead to the console."""
+        if self._home and request.method == "GET" and request.raw_path == "/":
+            return web.Response(status=302, headers={"Location": self._home})
         exchange.code = "NotFound"
         return web.Response(status=404, text=self._text)
 

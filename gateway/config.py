@@ -103,6 +103,20 @@ class ZeroSixSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """The web console. `path` ends in a slash; `issuer` are the lines that stand on invoices.
+
+    A sign-in that is not used lasts for `session_hours`. Strangers may make accounts if it `has_sign_up`.
+    """
+
+    path: str
+    title: str
+    issuer: tuple[str, ...]
+    session_hours: int
+    has_sign_up: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LimitSettings:
     """What an account may have, and how often a key may ask; 0 requests a second: as often as it likes."""
 
@@ -121,7 +135,7 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole configuration. EC2 is off without endpoints, ZeroSix if it is None; one of them is on.
+    """The whole configuration. EC2 is off without endpoints, ZeroSix and the console if they are None; one API is on.
 
     `image_files` has, by name, those images of the catalogue whose files the configuration names.
     """
@@ -131,6 +145,7 @@ class Settings:
     compute: ComputeSettings
     ec2: Sequence[Ec2Settings]
     zerosix: ZeroSixSettings | None
+    console: ConsoleSettings | None
     limits: LimitSettings
     log: LogSettings
     catalogue: Catalogue
@@ -149,7 +164,7 @@ class Settings:
 
     @property
     def mounts(self) -> str:
-        """What is mounted where, in words."""
+        """Which protocols are spoken where, in words."""
         told = [f"EC2 on {endpoint.host}{endpoint.path}" for endpoint in self.ec2]
         return ", ".join([*told, *([f"ZeroSix on {self.zerosix.path}"] if self.zerosix else [])])
 
@@ -200,13 +215,16 @@ def _settings(top: Table, base_dir: Path) -> Settings:
     zerosix = top.optional("zerosix", _zerosix)
     shop = read_shop(top, zerosix.ranks if zerosix else None, base_dir)
     ec2 = top.one_or_many("ec2", partial(_ec2, regions=[region.name for region in shop.catalogue.regions]))
+    console = top.optional("console", _console)
     _check_front_ends(top, ec2, zerosix)
+    _check_console(top, console, ec2, zerosix)
     return Settings(
         server=server,
         storage=top.section("storage", partial(_storage, data_dir=server.data_dir)),
         compute=top.section("compute", _compute),
         ec2=ec2,
         zerosix=zerosix,
+        console=console,
         limits=top.section("limits", _limits),
         log=top.section("log", _log),
         catalogue=shop.catalogue,
@@ -296,6 +314,16 @@ def _ranks(table: Table) -> Ranks:
     return ranks
 
 
+def _console(table: Table) -> ConsoleSettings:
+    return ConsoleSettings(
+        path=kinds.as_folder(table.get("path", kinds.console_path, kinds.CONSOLE_PATH)),
+        title=table.get("title", line, "Onefleet"),
+        issuer=table.each("issuer", line),
+        session_hours=table.get("session_hours", whole(1, 24 * 365), 12),
+        has_sign_up=table.get("sign_up", kinds.flag, default=False),
+    )
+
+
 def _limits(table: Table) -> LimitSettings:
     standard = Limits()
     per_account = {
@@ -324,3 +352,14 @@ def _check_front_ends(top: Table, ec2: Sequence[Ec2Settings], zerosix: ZeroSixSe
         first = taken.setdefault((endpoint.path, endpoint.host), number)
         if first != number:
             top.refuse(f"{name}.path", f"ec2[{first}] answers on {shown(endpoint.path)} already, under the same host")
+
+
+def _check_console(
+    top: Table, console: ConsoleSettings | None, ec2: Sequence[Ec2Settings], zerosix: ZeroSixSettings | None
+) -> None:
+    if console is None:
+        return
+    others = [endpoint.path for endpoint in ec2] + ([zerosix.path] if zerosix else [])
+    for other in map(kinds.as_folder, others):
+        if other.startswith(console.path) or (console.path.startswith(other) and other != "/"):
+            top.refuse("console.path", f"{shown(console.path)} and {shown(other)} lie within one another")

@@ -15,7 +15,8 @@ from core.booking import PortRange
 from core.errors import InvalidRequest
 from gateway.reading import Kind, shown, unfit
 
-OWN_PATHS = ("/console/", "/healthz/", "/metrics/", "/readyz/")
+CONSOLE_PATH = "/console/"
+OWN_PATHS = (CONSOLE_PATH, "/healthz/", "/metrics/", "/readyz/")
 """Where the gateway itself answers, or will."""
 
 _MOST = 1_000_000_000
@@ -241,6 +242,13 @@ def url_path(value: object) -> str:
     if as_folder(text(value)).startswith(OWN_PATHS):
         raise ValueError(f"{shown(value)} is the gateway's own; choose another")
     return text(value)
+
+
+def console_path(value: object) -> str:
+    """Read a path for the console: one that is free for it, its usual one included, but not everything there is."""
+    if text(value).strip("/") == "":
+        raise unfit(value, "a path such as /console/, not the root")
+    return text(value) if as_folder(text(value)) == CONSOLE_PATH else url_path(value)
 
 
 def as_folder(path: str) -> str:

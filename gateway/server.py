@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +20,7 @@ from gateway.datadir import DataDirectory
 from gateway.tls import Tls, UnusableCertificate
 from gateway.trouble import Trouble
 
-FIRST_ACCOUNT = "first"
+FIRST_ACCOUNT, FIRST_OPERATOR = "first", "operator@localhost"
 
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -57,7 +58,7 @@ async def serve(
     tls = Tls(settings.server.tls) if settings.server.tls else None
     stopping = _heed_signals(loop, lines, tls)
     logger = structlog.get_logger("gateway")
-    async with open_gateway(settings, directory) as gateway:
+    async with open_gateway(settings, directory, config_file=config_file) as gateway:
         async with _answering(gateway, tls) as address:
             await _greet(gateway, address, config_file, say)
             logger.info("listening", address=address, data_dir=str(directory.path), pid=os.getpid())
@@ -90,9 +91,11 @@ async def _answering(gateway: Gateway, tls: Tls | None) -> AsyncIterator[str]:
             await site.start()
         except OSError as error:
             raise CannotListen(f"server.listen: {server.listen}: {os.strerror(error.errno or 0)}") from error
-        yield _url(runner.addresses, is_tls=tls is not None)
-        await site.stop()
-        await _finish(runner, server.shutdown_seconds)
+        async with gateway.inner_door.listening(runner):
+            yield _url(runner.addresses, is_tls=tls is not None)
+            await site.stop()
+            gateway.stopping.set()
+            await _finish(runner, server.shutdown_seconds)
     finally:
         await runner.cleanup()
 
@@ -172,6 +175,9 @@ async def _greet(gateway: Gateway, address: str, config_file: Path, say: Callabl
     if not await administration.accounts():
         holder = await administration.add_account_with_key(FIRST_ACCOUNT)
         key = welcome.FirstKey(holder.account.id, holder.key.access_key, holder.key.secret_key)
+        if settings.console is not None:
+            person = await administration.add_user(holder.account.id, FIRST_OPERATOR, is_operator=True)
+            key = replace(key, email=person.user.email, password=person.password)
         endpoint, state = settings.server.public_url or address, await gateway.store.view()
         text += welcome.welcome(endpoint, settings, state, key, notice=gateway.driver.notice, config_file=config_file)
     say(text)

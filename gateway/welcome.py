@@ -17,24 +17,32 @@ _WIDTH = 100
 
 @dataclass(frozen=True, slots=True)
 class FirstKey:
-    """The API key that the first start made; its secret is told once."""
+    """The API key that the first start made, and the operator who can sign in to the console if that is on.
+
+    The secret and the password are told once.
+    """
 
     account_id: int
     access_key: str
     secret_key: str = field(repr=False)
+    email: str = ""
+    password: str = field(default="", repr=False)
 
 
 def greeting(address: str, settings: Settings) -> str:
-    """Return the line that every start prints; `address` is the URL that is listened on."""
+    """Return what every start prints; `address` is the URL that is listened on."""
     public_url = settings.server.public_url
     listens = f"; it listens on {address}" if public_url else ""
-    return f"Onefleet answers at {public_url or address} ({settings.mounts}){listens}\n"
+    console = f"The console is at {public_url or address}{settings.console.path}\n" if settings.console else ""
+    return f"Onefleet answers at {public_url or address} ({settings.mounts}){listens}\n{console}"
 
 
 def welcome(endpoint: str, settings: Settings, state: State, key: FirstKey, *, notice: str, config_file: Path) -> str:
     """Return what the first start prints after its greeting."""
     product = _offer(state)
     parts = [_key_part(key)]
+    if settings.console is not None:
+        parts.append(_console_part(endpoint + settings.console.path, key))
     if product is not None and (path := _plain_path(settings)) is not None:
         is_real = settings.compute.driver != SIMULATED
         parts.append(_ec2_part(endpoint + path.rstrip("/"), state, product, key, is_real=is_real))
@@ -56,6 +64,16 @@ def _key_part(key: FirstKey) -> str:
 
     access key  {key.access_key}
     secret key  {key.secret_key}
+"""
+
+
+def _console_part(url: str, key: FirstKey) -> str:
+    return f"""\
+  Sign in to the console as its operator; it will ask for a password of your own:
+
+    console     {url}
+    e-mail      {key.email}
+    password    {key.password}
 """
 
 

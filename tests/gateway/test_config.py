@@ -552,6 +552,7 @@ SPECIMEN = {
     "server": {"tls": {}},
     "ec2": {},
     "zerosix": {},
+    "console": {},
     "regions": [{}],
     "zones": [{}],
     "images": [{}],
@@ -604,7 +605,7 @@ def test_the_shipped_file_comments_out_only_defaults():
 
 def test_the_shipped_file_says_nothing_but_defaults_before_the_catalogue():
     shipped = config.load(ROOT / "config.toml")
-    plain = config.parse({"ec2": {"region": ""}, "zerosix": {}}, ROOT)
+    plain = config.parse({"ec2": {"region": ""}, "zerosix": {}, "console": {}}, ROOT)
     assert replace(shipped, catalogue=plain.catalogue, ec2=plain.ec2) == plain
 
 
