@@ -7,13 +7,14 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run check test bench clean
+.PHONY: help venv run check test bench screenshots clean
 
 help: ## show this
 	@echo 'make run     the gateway on 127.0.0.1:8080, with config.toml'
 	@echo 'make test    all tests; fewer with ARGS, as in: make test ARGS="tests/gateway -k tls"'
 	@echo 'make check   formatting, lint, types, import contracts'
 	@echo 'make bench   speed beside a bare server, moto and bare QEMU, as a table; fewer with ARGS=--quick'
+	@echo 'make screenshots   every page of the console as a picture, in build/screenshots/'
 	@echo 'make venv    only install, into $(VENV)'
 	@echo 'make clean   remove what was made, but not data/'
 
@@ -33,6 +34,9 @@ test: $(VENV)/.testable .tools/.installed
 
 bench: $(VENV)/.benchable
 	$(BIN)/python tests/bench/bench.py --json bench-results.json $(ARGS)
+
+screenshots: $(VENV)/.testable .tools/.installed
+	$(BIN)/python -m tests.screenshots
 
 clean:
 	rm -rf $(VENV) .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -13,6 +13,7 @@ from figures import Figure, Lap, Limit, Race, Share, Unmeasured
 from guests import CannotRun, Yard, a_yard
 from load import Answer, demand, drive, longest_wait, pace
 from servers import (
+    CONSOLE,
     IMAGE,
     INSTANCE_TYPE,
     MACHINE,
@@ -27,12 +28,13 @@ from servers import (
     moto,
     stop,
 )
-from signing import Key, booking, ec2_request, plain_request, zerosix_request
+from signing import Key, booking, ec2_request, page_request, plain_request, zerosix_request
 
 _CLIENTS, _MOTO_CLIENTS = 32, 4
 """Moto is at its fastest with four: fewer leave it idle, and more are threads that hinder one another."""
 
 _HOLD_MS, _READY_SECONDS, _RESIDENT_MB = 20.0, 1.0, 100.0
+_PAGE_MS, _PAGE_KB = 20.0, 100.0
 _LAG_MS, _LAST_MS, _GATEWAY_SHARE = 250.0, 500.0, 0.10
 _LAUNCHES_PER_SECOND = 100
 _LOOK_SECONDS = 0.05
@@ -176,6 +178,7 @@ class Bench:
             house.fill(self._effort.many)
             if self._effort.has_moto:
                 yield self._many_against_moto(Contender(ours, house.key, DESCRIBING_ALL, self._effort.many_reads))
+            yield from self._pages(house, ours)
         yield self._ready(house, self._effort.many)
         yield from self._holds(house)
 
@@ -280,6 +283,22 @@ class Bench:
                     copy.wait_until_settled()
         for name, waits in values.items():
             yield Limit(f"loop held: {name}", "ms", waits, median(waits), _HOLD_MS)
+
+    def _pages(self, house: House, server: Server) -> Iterator[Limit]:
+        """Yield for pages of the console what CPU each took, packing included, and how long the list is unpacked."""
+        cookie, name = house.sign_in(), f"console, {self._effort.many:,} machines"
+        for words, path in {"list": "machines", "overview": "", "usage": "usage", "orders": "orders"}.items():
+            requests = [page_request(server.host, f"{CONSOLE}{path}", cookie)] * self._effort.many_reads
+            values = []
+            for number in range(self._effort.limit_rounds + 1):  # the first one does not count: it compiles
+                _tell(f"{name}: {words}: round {number}")
+                cpu_seconds = server.cpu_seconds()
+                drive(server.address, requests, 1)
+                values.append((server.cpu_seconds() - cpu_seconds) / len(requests) * 1000)
+            yield Limit(f"{name}: {words}", "ms", values[1:], median(values[1:]), _PAGE_MS)
+        plain = page_request(server.host, f"{CONSOLE}machines", cookie, "identity")
+        size = len(demand(server.address, plain).body) / 1000
+        yield Limit(f"{name}: size", "kB", [size], size, _PAGE_KB)
 
     def _ready(self, house: House, machines: int) -> Limit:
         values = []

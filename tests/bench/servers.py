@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from load import Address, Answer, ask, demand, drive
-from signing import Key, booking, ec2_request, plain_request
+from signing import Key, booking, ec2_request, form_request, page_request, plain_request
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,6 +31,7 @@ data_dir = "data"
 machines = 64000
 [ec2]
 [zerosix]
+[console]
 [log]
 format = "json"
 level = "info"
@@ -62,6 +64,9 @@ capacity = {{ us-east-1a = 64000 }}
 
 MACHINE = re.compile(rb"<instanceId>(i-[0-9a-f]+)<")
 RESERVATION = re.compile(rb"<reservationId>r-([0-9a-f]+)<")
+
+CONSOLE = "/console/"
+_TOKEN = re.compile(rb'name="form_token" value="([^"]+)"')
 
 _PER_BOOKING = 10
 _FILLERS = 8
@@ -117,6 +122,7 @@ class House:
     """A data directory with its configuration and one account's key. Its gateway can be started again and again."""
 
     folder: Path
+    account: str
     key: Key
     cores: Cores
 
@@ -169,6 +175,21 @@ class House:
         """Return the answer to an EC2 action."""
         return demand(self.address, ec2_request(self.key, action, parameters))
 
+    def sign_in(self) -> str:
+        """Return the cookie of somebody new who has just signed in to the console for the account."""
+        email = f"{secrets.token_hex(8)}@example.com"
+        given = _command(self.folder / "config.toml", "user", "add", "--account", self.account, email)["password"]
+        cookie = self._signed_in(email, given)
+        page = demand(self.address, page_request(self.key.host, f"{CONSOLE}profile/password", cookie, "identity"))
+        changed = {"old": given, "new": f"new {given}", "again": f"new {given}", "form_token": found(_TOKEN, page)}
+        ask(self.address, form_request(self.key.host, f"{CONSOLE}profile/password", changed, cookie))
+        return cookie
+
+    def _signed_in(self, email: str, password: str) -> str:
+        fields = {"email": email, "password": password}
+        answer = ask(self.address, form_request(self.key.host, f"{CONSOLE}sign-in", fields))
+        return {name.lower(): value for name, value in answer.headers.items()}["set-cookie"].partition(";")[0]
+
 
 def build_house(folder: Path, cores: Cores, backend: str = _SIMULATED) -> House:
     """Make a data directory with one account and its API key. `backend` is the part of its configuration on machines."""
@@ -178,7 +199,7 @@ def build_house(folder: Path, cores: Cores, backend: str = _SIMULATED) -> House:
     config.write_text(_FRONT.replace("HOST", host) + backend)
     account = _command(config, "account", "add", "bench")
     secret = _command(config, "key", "add", "--account", account["account_id"])
-    return House(folder, Key(host, secret["access_key"], secret["secret_key"]), cores)
+    return House(folder, account["account_id"], Key(host, secret["access_key"], secret["secret_key"]), cores)
 
 
 @contextmanager

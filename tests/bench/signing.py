@@ -94,6 +94,21 @@ def plain_request(host: str, path: str, method: str = "GET") -> bytes:
     return f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n{length}\r\n".encode()
 
 
+def page_request(host: str, path: str, cookie: str, encoding: str = "gzip") -> bytes:
+    """Return a GET of a page as a browser sends it that is signed in by a cookie."""
+    head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\nAccept-Encoding: {encoding}\r\n"
+    return f"{head}Cookie: {cookie}\r\n\r\n".encode()
+
+
+def form_request(host: str, path: str, fields: Mapping[str, str], cookie: str = "") -> bytes:
+    """Return a form as a browser sends it."""
+    body = urlencode(fields)
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nCookie: {cookie}\r\n"
+    return (
+        f"{head}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+    )
+
+
 def _v4_key(secret_key: str, scope: str) -> bytes:
     key = f"AWS4{secret_key}".encode()
     for part in scope.split("/"):

@@ -31,6 +31,7 @@ def test_every_promise_is_measured(trial):
         "DescribeInstances of 1 / floor",
         "GET orders/{id}, OAuth1 / floor",
         "RunInstances, 32 clients / floor",
+        "console, 20 machines",
         "loop held",
         "ready, 20 machines",
         "ready, 30 machines",

@@ -41,6 +41,7 @@ def test_the_examples_of_the_welcome_rent_and_show_machines_as_they_stand(first_
 
 
 def examples(welcome):
-    """Return the passages of the welcome that are indented as commands; the first such passage is the key itself."""
+    """Return the passages of the welcome that are indented as commands; the first two such passages are the key and
+    the operator."""
     passages = re.findall(r"(?:^ {4}\S.*\n(?:^ {4}.*\n)*)", welcome, re.MULTILINE)
-    return passages[1:]
+    return passages[2:]

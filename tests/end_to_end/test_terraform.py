@@ -1,7 +1,6 @@
 """Terraform with its AWS provider: what it makes, changes and destroys is so for both protocols, and it sees no drift."""
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.commands import TOOLS, run
+from tests.end_to_end.commands import run, terraform_settings
 from tests.end_to_end.customer import CATALOGUE, REGION
 from tests.running import REPOSITORY
 
@@ -54,9 +53,7 @@ def workspace(customer, tmp_path, public_key_file):
         {
             "AWS_ACCESS_KEY_ID": customer.keys.access_key,
             "AWS_SECRET_ACCESS_KEY": customer.keys.secret_key,
-            "CHECKPOINT_DISABLE": "1",
-            "TF_CLI_CONFIG_FILE": str(_cli_config()),
-            "TF_IN_AUTOMATION": "1",
+            **terraform_settings(),
             "TF_VAR_endpoint": customer.gateway.endpoint,
             "TF_VAR_image": "debian-12",
             "TF_VAR_public_key": public_key_file.read_text(),
@@ -66,17 +63,6 @@ def workspace(customer, tmp_path, public_key_file):
     shutil.copy(_MAIN, tmp_path)
     workspace.terraform("init", "-input=false")
     return workspace
-
-
-def _cli_config() -> Path:
-    """Return the settings that tell where the provider is: Terraform's own, or what install-test-tools found."""
-    if shutil.which("terraform") is None:
-        pytest.skip("there is no terraform")
-    own = os.environ.get("TF_CLI_CONFIG_FILE") or Path.home() / ".terraformrc"
-    found = next((file for file in (Path(own), TOOLS / "terraformrc") if file.is_file()), None)
-    if found is None:
-        pytest.skip("terraform has no AWS provider here; run .ci/install-test-tools, which tells why")
-    return found
 
 
 def test_all_that_terraform_makes_changes_and_destroys_is_so_for_both_protocols(workspace, customer):
