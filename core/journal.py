@@ -45,6 +45,13 @@ class Deed:
     detail: str = ""
     id: int = 0
 
+    @property
+    def about(self) -> str:
+        """The subject without the words that the verb ends in: "hold address" is about "203.0.113.7"."""
+        verb, subject = self.verb.split(), self.subject.split()
+        same = next((count for count in range(len(verb), 0, -1) if verb[-count:] == subject[:count]), 0)
+        return " ".join(subject[same:])
+
 
 @dataclass(frozen=True, slots=True)
 class DeedQuery:

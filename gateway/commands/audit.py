@@ -17,7 +17,7 @@ def _tell(deeds: Sequence[Mapping[str, Any]]) -> str:
             _who(deed),
             deed["protocol"],
             deed["address"],
-            " ".join(filter(None, [deed["verb"], deed["subject"], deed["detail"] and f"({deed['detail']})"])),
+            " ".join(filter(None, [deed["verb"], deed["about"], deed["detail"] and f"({deed['detail']})"])),
         )
         for deed in deeds
     ]

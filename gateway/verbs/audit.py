@@ -47,6 +47,7 @@ def _deed(deed: Deed) -> Document:
         "request_id": author.request_id,
         "verb": deed.verb,
         "subject": deed.subject,
+        "about": deed.about,
         "detail": deed.detail,
     }
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ _PACKAGE = "protocols.console"
 _KIB = 1024
 _WORTH_COMPRESSING = 1024
 _NOTHING = "-"
+_CENT = Decimal("0.01")
 _MIME = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", "": "text/plain"}
 
 POLICY = (
@@ -223,8 +224,8 @@ def _money(amount: Decimal | None, currency: str = "") -> str:
 
 
 def _cents(amount: Decimal, currency: str = "") -> str:
-    """Return an amount rounded to two decimals, as sums are told."""
-    return f"{amount:,.2f} {currency}".rstrip()
+    """Return an amount rounded to two decimals, as sums are told: a half goes up, as people do it."""
+    return f"{amount.quantize(_CENT, ROUND_HALF_UP):,} {currency}".rstrip()
 
 
 def _plain(amount: Decimal | None) -> str:

@@ -24,7 +24,7 @@ from core.instances import (
     after_work,
     with_news,
 )
-from core.journal import Author, author_of, deed_of, events_between, log_change, named
+from core.journal import COMMAND_LINE, Author, Deed, author_of, deed_of, events_between, log_change, named
 from tests.builders import a_caller, an_instance
 from tests.clocks import NOON
 
@@ -174,3 +174,16 @@ def test_a_change_of_state_is_a_line_of_the_log_with_its_cause():
         1,
         "r-1",
     )
+
+
+@pytest.mark.parametrize(
+    ("verb", "subject", "about"),
+    [
+        ("make user", "user ann@example.com", "ann@example.com"),
+        ("act for account", "account 7", "7"),
+        ("terminate", "machine 17, 18", "machine 17, 18"),
+        ("sign in", "", ""),
+    ],
+)
+def test_what_a_deed_is_about_does_not_repeat_its_verb(verb, subject, about):
+    assert Deed(NOON, None, COMMAND_LINE, verb, subject).about == about

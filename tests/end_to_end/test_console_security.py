@@ -761,7 +761,7 @@ async def test_nothing_strange_in_any_field_of_any_form_is_a_fault(gateway, visi
                     page = await browser.post(action, dict.fromkeys(names, unquote(strange)))
                     faults += [(action, strange)] if page.status >= 500 else []
     assert faults == []
-    assert len(seen) > 10, "hardly a form was found"
+    assert len(seen) >= 10, "hardly a form was found"
 
 
 def forms_of(page) -> list[tuple[str, frozenset[str]]]:
