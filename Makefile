@@ -30,7 +30,7 @@ check: $(VENV)/.testable
 	$(BIN)/lint-imports
 
 test: $(VENV)/.testable .tools/.installed
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 bench: $(VENV)/.benchable
 	$(BIN)/python tests/bench/bench.py --json bench-results.json $(ARGS)
