@@ -1,1 +1,1 @@
-"""The domain: what is sold, booked and running, and every rule about it."""
+"""The domain of Onefleet: what is sold, booked and running, and every rule about it."""

@@ -1,1 +1,1 @@
-"""Composes the process: configuration, store, driver, core and front-ends."""
+"""Composes the process of Onefleet: configuration, store, driver, core and front-ends."""

@@ -1,1 +1,1 @@
-"""Front-ends: each translates one protocol into core's verbs and back."""
+"""Front-ends of Onefleet: each translates one protocol into core's verbs and back."""

@@ -9,11 +9,3 @@ def test_the_contract_on_cores_domain_lists_every_module_of_it():
     [listed] = [contract["source_modules"] for contract in CONTRACTS if contract["name"].startswith("core's domain")]
     files = [*(REPOSITORY / "core").glob("*.py"), REPOSITORY / "core/service"]
     assert set(listed) == {f"core.{file.stem}" for file in files if file.stem != "__init__"}
-
-
-def test_every_package_is_shipped():
-    packages = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    folders = {
-        file.parent for top in ("core", "gateway", "protocols") for file in REPOSITORY.glob(f"{top}/**/__init__.py")
-    }
-    assert set(packages) == {".".join(folder.relative_to(REPOSITORY).parts) for folder in folders}

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from gateway.__main__ import main
+from onefleet import main
 
 
 def deadly(function: Callable[..., Any], side: str, time: int) -> Callable[..., Any]:
