@@ -6,8 +6,11 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS   ?=
 
+# Debian's own, whose library can be taken along
+DIST_PYTHON ?= /usr/bin/python3
+
 .DEFAULT_GOAL := help
-.PHONY: help venv run check test bench screenshots clean
+.PHONY: help venv run check test bench screenshots dist newcomer clean
 
 help: ## show this
 	@echo 'make run     the gateway on 127.0.0.1:8080, with config.toml'
@@ -15,6 +18,8 @@ help: ## show this
 	@echo 'make check   formatting, lint, types, import contracts'
 	@echo 'make bench   speed beside a bare server, moto and bare QEMU, as a table; fewer with ARGS=--quick'
 	@echo 'make screenshots   every page of the console as a picture, in build/screenshots/'
+	@echo 'make dist    what people install, of the last commit: one file for Linux, a wheel, a source archive, an SBOM'
+	@echo 'make newcomer   what a newcomer types, in fresh Debians (root, some 20 min)'
 	@echo 'make venv    only install, into $(VENV)'
 	@echo 'make clean   remove what was made, but not data/'
 
@@ -30,13 +35,20 @@ check: $(VENV)/.testable
 	$(BIN)/lint-imports
 
 test: $(VENV)/.testable .tools/.installed
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 bench: $(VENV)/.benchable
 	$(BIN)/python tests/bench/bench.py --json bench-results.json $(ARGS)
 
 screenshots: $(VENV)/.testable .tools/.installed
 	$(BIN)/python -m tests.screenshots
+
+newcomer: $(VENV)/.testable .tools/.installed
+	ONEFLEET_NEWCOMER=1 $(BIN)/python -m pytest tests/newcomer $(ARGS)
+
+dist:
+	@.ci/dist/install-tools $(DIST_PYTHON)
+	@$(DIST_PYTHON) .ci/dist/build.py $(DIST_PYTHON)
 
 clean:
 	rm -rf $(VENV) .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
