@@ -6,28 +6,36 @@ Reading is pure: no file that a key names is opened, and no address is looked up
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import partial
+from importlib.resources import files
 from math import ceil
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from core.accounts import Network
 from core.booking import PortRange
 from core.catalogue import Catalogue
-from core.compute.drivers import DRIVERS
+from core.compute.drivers import DRIVERS, DriverKind
 from core.compute.site import ImageFiles, Site
 from core.limits import Limits
 from core.reconciler import OrphanPolicy
 from gateway import kinds
+from gateway.calling import called
 from gateway.catalogue import RANKS, Ranks, read_shop
-from gateway.kinds import Endpoint, known, line, one_of, seconds, whole
-from gateway.reading import ConfigError, Table, read_document, shown
+from gateway.credentials import credentials_folder
+from gateway.datadir import KEY_FILE
+from gateway.environment import overrides
+from gateway.kinds import Endpoint, file_in, known, line, one_of, seconds, whole
+from gateway.reading import ConfigError, Kind, Table, Values, Written, read_document, shown
 
 __all__ = ["ConfigError", "Endpoint"]  # what callers need beside this module's own names
 
 FILE_NAME = "config.toml"
 FILE_VARIABLE = "ONEFLEET_CONFIG"
+
+_SILENT: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +62,10 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True)
 class StorageSettings:
-    """The file of the SQLite database."""
+    """The file of the SQLite database, and that of the key which opens the secrets in it."""
 
     path: Path
+    key_file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +178,33 @@ class Settings:
         return ", ".join([*told, *([f"ZeroSix on {self.zerosix.path}"] if self.zerosix else [])])
 
 
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Settings, and all values that they were made of, as the file or the environment has them."""
+
+    file: Path
+    settings: Settings
+    values: Values
+
+
 def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
-    """Return the settings of a file, by default the one that `locate` finds.
+    """Return the settings of a file, by default the one that `locate` finds, with what the environment overrides.
 
     Raises:
-        ConfigError: the file is missing or unreadable, or anything in it is wrong.
+        ConfigError: the file is missing or unreadable, or anything in it or in the environment is wrong.
+    """
+    return explain(path, environ).settings
+
+
+def explain(path: Path | None, environ: Mapping[str, str] = os.environ) -> Explained:
+    """Return the settings as `load` does, with where each value comes from.
+
+    Raises:
+        ConfigError: see `load`.
     """
     file = locate(path, environ)
-    return parse(_document(file), file.absolute().parent)
+    settings, values = _read(_document(file), file.absolute(), environ)
+    return Explained(file, settings, values)
 
 
 def locate(path: Path | None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -184,23 +212,30 @@ def locate(path: Path | None, environ: Mapping[str, str] = os.environ) -> Path:
     return path or Path(environ.get(FILE_VARIABLE) or FILE_NAME)
 
 
-def parse(document: Mapping[str, object], base_dir: Path) -> Settings:
+def parse(document: Mapping[str, object], base_dir: Path, environ: Mapping[str, str] = _SILENT) -> Settings:
     """Return the settings that a TOML document describes; its relative paths start from `base_dir`.
 
     Raises:
-        ConfigError: anything is wrong; it tells all of it, each line with the dotted path of the culprit.
+        ConfigError: anything is wrong; it tells all of it, each line with the dotted path or variable of the culprit.
     """
-    return read_document(document, partial(_settings, base_dir=base_dir))
+    return _read(document, base_dir / FILE_NAME, environ)[0]
+
+
+def reference() -> str:
+    """Return a configuration that shows every key, with its default, its unit and its meaning, and is fit to begin."""
+    return (files("gateway") / FILE_NAME).read_text(encoding="utf-8")
+
+
+def _read(document: Mapping[str, object], file: Path, environ: Mapping[str, str]) -> tuple[Settings, Values]:
+    written = Written(document, file.name, overrides(environ))
+    return read_document(written, partial(_settings, base_dir=file.parent, credentials=credentials_folder(environ)))
 
 
 def _document(file: Path) -> Mapping[str, object]:
     try:
         return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
-        raise ConfigError(
-            f"{file}: there is no such file. Copy the config.toml that comes with Onefleet and change what you need,"
-            f" or name another file by --config FILE or ${FILE_VARIABLE}."
-        ) from None
+        raise ConfigError(_how_to_begin(file)) from None
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -210,8 +245,18 @@ def _document(file: Path) -> Mapping[str, object]:
         raise ConfigError(f"{file}: not valid TOML: {error}") from error
 
 
-def _settings(top: Table, base_dir: Path) -> Settings:
-    server = top.section("server", partial(_server, base_dir=base_dir))
+def _how_to_begin(file: Path) -> str:
+    naming = f"by --config FILE or ${FILE_VARIABLE}"
+    if file == Path(FILE_NAME):
+        return (
+            f"there is no {FILE_NAME} here, in {Path.cwd()}. Two commands make one and start the gateway:"
+            f" `{called()} init` and `{called()} serve`. If you have one elsewhere, name it {naming}."
+        )
+    return f"{file}: there is no such file. `{called()} init DIR` makes a folder with one; or name another {naming}."
+
+
+def _settings(top: Table, base_dir: Path, credentials: Path) -> Settings:
+    server = top.section("server", partial(_server, base_dir=base_dir, credentials=credentials))
     zerosix = top.optional("zerosix", _zerosix)
     shop = read_shop(top, zerosix.ranks if zerosix else None, base_dir)
     ec2 = top.one_or_many("ec2", partial(_ec2, regions=[region.name for region in shop.catalogue.regions]))
@@ -220,7 +265,7 @@ def _settings(top: Table, base_dir: Path) -> Settings:
     _check_console(top, console, ec2, zerosix)
     return Settings(
         server=server,
-        storage=top.section("storage", partial(_storage, data_dir=server.data_dir)),
+        storage=top.section("storage", partial(_storage, data_dir=server.data_dir, credentials=credentials)),
         compute=top.section("compute", _compute),
         ec2=ec2,
         zerosix=zerosix,
@@ -235,27 +280,28 @@ def _settings(top: Table, base_dir: Path) -> Settings:
 # --- sections
 
 
-def _server(table: Table, base_dir: Path) -> ServerSettings:
+def _server(table: Table, base_dir: Path, credentials: Path) -> ServerSettings:
     return ServerSettings(
-        listen=table.get("listen", kinds.endpoint, Endpoint("127.0.0.1", 8080)),
+        listen=table.get("listen", kinds.endpoint, "127.0.0.1:8080"),
         public_url=table.get("public_url", kinds.origin, ""),
         data_dir=base_dir / table.get("data_dir", line, "data"),
         trusted_proxies=table.each("trusted_proxies", kinds.network),
         max_body_kib=table.get("max_body_kib", whole(1, 1024 * 1024), 1024),
-        body_seconds=table.get("body_seconds", seconds(0.01, 3600), 30.0),
-        shutdown_seconds=table.get("shutdown_seconds", seconds(0, 3600), 10.0),
-        tls=table.optional("tls", partial(_tls, base_dir=base_dir)),
+        body_seconds=table.get("body_seconds", seconds(0.01, 3600), 30),
+        shutdown_seconds=table.get("shutdown_seconds", seconds(0, 3600), 10),
+        tls=table.optional("tls", partial(_tls, file=file_in(base_dir, credentials))),
     )
 
 
-def _tls(table: Table, base_dir: Path) -> TlsSettings:
-    return TlsSettings(
-        certificate=base_dir / table.need("certificate", line, ""), key=base_dir / table.need("key", line, "")
+def _tls(table: Table, file: Kind[Path]) -> TlsSettings:
+    return TlsSettings(certificate=table.need("certificate", file, Path()), key=table.need("key", file, Path()))
+
+
+def _storage(table: Table, data_dir: Path, credentials: Path) -> StorageSettings:
+    return StorageSettings(
+        path=data_dir / table.get("url", kinds.sqlite_file, "sqlite:onefleet.db"),
+        key_file=table.get("key_file", file_in(data_dir, credentials), KEY_FILE),
     )
-
-
-def _storage(table: Table, data_dir: Path) -> StorageSettings:
-    return StorageSettings(path=data_dir / table.get("url", kinds.sqlite_file, "onefleet.db"))
 
 
 def _compute(table: Table) -> ComputeSettings:
@@ -263,25 +309,40 @@ def _compute(table: Table) -> ComputeSettings:
     return ComputeSettings(
         driver=driver,
         driver_settings=_driver_settings(table, driver),
-        ports=table.get("ssh_ports", kinds.port_range, PortRange(20000, 32767)),
+        ports=table.get("ssh_ports", kinds.port_range, "20000-32767"),
         ssh_host=table.get("ssh_host", kinds.host, "127.0.0.1"),
-        sweep_seconds=table.get("sweep_seconds", seconds(0.01, 3600), 30.0),
-        launch_timeout_seconds=table.get("launch_timeout_seconds", seconds(0.01, 86400), 600.0),
-        sample_seconds=table.get("sample_seconds", kinds.seconds_or_never(1, 3600), 60.0),
+        sweep_seconds=table.get("sweep_seconds", seconds(0.01, 3600), 30),
+        launch_timeout_seconds=table.get("launch_timeout_seconds", seconds(0.01, 86400), 600),
+        sample_seconds=table.get("sample_seconds", kinds.seconds_or_never(1, 3600), 60),
         orphans=OrphanPolicy(table.get("orphans", one_of(*OrphanPolicy), OrphanPolicy.REPORT.value)),
         relay_from=table.each("relay_from", kinds.network),
     )
 
 
 def _driver_settings(table: Table, driver: str) -> object:
-    """Take every driver's table, so that changing drivers needs one line; only the chosen one's is judged."""
-    tables = {name: table.raw(name) for name in DRIVERS}
+    """Return the settings of the driver. Every driver's table is read, so that changing drivers needs one line."""
+    read = {name: table.section(name, partial(_own_settings, kind=kind)) for name, kind in DRIVERS.items()}
+    return read[driver]
+
+
+def _own_settings(table: Table, kind: DriverKind[Any]) -> object:
+    """Return what the driver makes of its own table; it is asked about each value by itself."""
+    standard = asdict(kind.read_settings({}))
+    values = {key: table.get(key, partial(_fit, kind, key), _as_toml(value)) for key, value in standard.items()}
+    return kind.read_settings(values)
+
+
+def _as_toml(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _fit(kind: DriverKind[Any], key: str, value: object) -> object:
+    """Return the value if the driver takes it for that key."""
     try:
-        return DRIVERS[driver].read_settings(tables[driver])
+        kind.read_settings({key: value})
     except ValueError as error:
-        key, _, problem = str(error).partition(": ")
-        table.refuse(f"{driver}.{key}", problem)
-        return None
+        raise ValueError(str(error).removeprefix(f"{key}: ")) from None
+    return value
 
 
 def _ec2(table: Table, regions: Sequence[str]) -> Ec2Settings:
@@ -290,7 +351,7 @@ def _ec2(table: Table, regions: Sequence[str]) -> Ec2Settings:
         path=table.get("path", kinds.url_path, "/"),
         host=table.get("host", _any_host, ""),
         dialect=table.get("dialect", one_of("aws", "gigenet"), "aws"),
-        region=table.get("region", known("region", ("", *regions)), default) or default,
+        region=table.get("region", known("region", ("", *regions)), "") or default,
         is_strict=table.get("strict", kinds.flag, default=False),
     )
 
@@ -302,7 +363,7 @@ def _any_host(value: object) -> str:
 def _zerosix(table: Table) -> ZeroSixSettings:
     return ZeroSixSettings(
         path=kinds.as_folder(table.get("path", kinds.url_path, "/wp-json/api/v1/")),
-        timezone=table.get("timezone", kinds.timezone, ZoneInfo("UTC")),
+        timezone=table.get("timezone", kinds.timezone, "UTC"),
         ranks=table.section("ranks", _ranks),
     )
 
@@ -329,7 +390,7 @@ def _limits(table: Table) -> LimitSettings:
     per_account = {
         field.name: table.get(field.name, whole(0), getattr(standard, field.name)) for field in fields(Limits)
     }
-    per_second = table.get("requests_per_second", kinds.rate, 0.0)
+    per_second = table.get("requests_per_second", kinds.rate, 0)
     return LimitSettings(Limits(**per_account), per_second, table.get("burst", whole(1), max(1, 2 * ceil(per_second))))
 
 

@@ -54,7 +54,7 @@ def carry_out(settings: Settings, verb: str, arguments: Arguments) -> Document:
     deadline = time.monotonic() + _WAITING_SECONDS
     while True:
         try:
-            with DataDirectory.open(folder, settings.storage.path) as directory:
+            with DataDirectory.open(folder, settings.storage.path, settings.storage.key_file) as directory:
                 return asyncio.run(_alone(settings, directory, verb, arguments))
         except DirectoryInUse:
             # Who has it may be starting or stopping, or be another of these commands.

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Self
 
 from core.vault import KEY_BYTES, Vault
+from gateway.credentials import advice_on_missing, is_handed
 from gateway.swap import Swap, finish, sync_folder
 from gateway.trouble import Trouble
 
 KEY_FILE, LOCK_FILE = "onefleet.key", "lock"
-_OTHERS = 0o077
+_OTHERS, _GROUP_READS = 0o077, 0o040
 _PATIENCE_SECONDS = 0.01
+_MAKE_KEY = "(umask 077; head -c 32 /dev/urandom | base64 >{file})"
 
 
 class UnusableDataDirectory(Trouble):
@@ -45,15 +47,17 @@ class DataDirectory:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path, database: Path) -> Iterator[Self]:
-        """Take the directory until the block ends. It and its key file are made if neither they nor the database exist.
+    def open(cls, path: Path, database: Path, key_file: Path | None = None) -> Iterator[Self]:
+        """Take the directory until the block ends. It is made if it does not exist.
+
+        Its key file, which may be elsewhere, is made in it if neither that nor the database exists.
 
         Raises:
             DirectoryInUse: another process has it.
             UnusableDataDirectory: it is open to others, cannot be written, or its key file is missing or broken.
         """
         with held(path):
-            yield cls(path, database, Vault(_key_of(path, database)))
+            yield cls(path, database, Vault(_key_of(path, database, key_file or path / KEY_FILE)))
 
 
 @contextmanager
@@ -96,15 +100,16 @@ def make_private(path: Path) -> None:
     path.chmod(0o700)
 
 
-def key_problem(path: Path, database: Path) -> str:
+def key_problem(path: Path, database: Path, key_file: Path | None = None) -> str:
     """Return what is wrong with the directory's key file, without making one; empty if nothing is."""
+    file = key_file or path / KEY_FILE
     try:
-        if (path / KEY_FILE).exists() or database.exists():
-            _read_key(path / KEY_FILE, database)
+        if not _is_to_be_made(file, path, database):
+            _read_key(file, database)
     except UnusableDataDirectory as error:
         return str(error)
     except OSError as error:
-        return f"{path / KEY_FILE}: {error.strerror}"
+        return f"{file}: {error.strerror}"
     return ""
 
 
@@ -153,14 +158,18 @@ def _pid_in(file: int) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def _key_of(path: Path, database: Path) -> bytes:
-    file = path / KEY_FILE
-    if not file.exists() and not database.exists():
-        _make_key(file)
+def _key_of(path: Path, database: Path, file: Path) -> bytes:
+    if _is_to_be_made(file, path, database):
+        make_key(file)
     return _read_key(file, database)
 
 
-def _make_key(file: Path) -> None:
+def _is_to_be_made(file: Path, path: Path, database: Path) -> bool:
+    """Whether this is the first start. A key elsewhere is somebody's care: it might only be away for now."""
+    return file.parent == path and not is_handed(file) and not file.exists() and not database.exists()
+
+
+def make_key(file: Path) -> None:
     """Write a new key so that after a crash there is a whole key file or none, and never in place of another."""
     draft = file.with_suffix(".new")
     draft.unlink(missing_ok=True)
@@ -178,17 +187,32 @@ def _make_key(file: Path) -> None:
 def _read_key(file: Path, database: Path) -> bytes:
     try:
         content = file.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
+        raise UnusableDataDirectory(_missing(file, database)) from None
+    if not is_handed(file) and (mode := _open_mode(file.stat())):
         raise UnusableDataDirectory(
-            f"the key file {file} is missing, and without it the secrets in {database} cannot be read: put it back from"
-            " your backup. To start afresh instead, move the database away"
-        ) from None
-    if (mode := file.stat().st_mode) & _OTHERS:
-        raise UnusableDataDirectory(
-            f"the key file {file} can be read by other users (mode {mode & 0o777:04o}): chmod 600 {file}, and renew the"
+            f"the key file {file} can be read by other users (mode {mode:04o}): chmod 600 {file}, and renew the"
             " API keys if somebody may have copied it"
         )
     return key_in(content, file)
+
+
+def _open_mode(status: os.stat_result) -> int:
+    """Return the mode of a file that is open to others, else 0. Somebody else's we may read by way of our group."""
+    others = _OTHERS if status.st_uid == os.geteuid() else _OTHERS & ~_GROUP_READS
+    return status.st_mode & 0o777 if status.st_mode & others else 0
+
+
+def _missing(file: Path, database: Path) -> str:
+    missing = f"the key file {file} is missing"
+    if advice := advice_on_missing(file):
+        return f"{missing}: {advice}"
+    if not database.exists():
+        return f"{missing}: it is made only in the data directory; make it yourself: {_MAKE_KEY.format(file=file)}"
+    return (
+        f"{missing}, and without it the secrets in {database} cannot be read: put it back from your backup. To start"
+        " afresh instead, move the database away"
+    )
 
 
 def key_in(content: bytes, file: Path) -> bytes:

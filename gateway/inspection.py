@@ -16,7 +16,7 @@ from core.storage.migrate import migrations
 from core.storage.sqlite import open_sqlite
 from gateway.config import Settings
 from gateway.datadir import DataDirectory, holder_of, key_problem
-from gateway.tls import Tls
+from gateway.tls import load_certificate
 from gateway.trouble import Trouble
 
 
@@ -46,7 +46,7 @@ def migrate(settings: Settings) -> Sequence[str]:
     Raises:
         Trouble, IncompatibleDatabase: it cannot be done.
     """
-    with DataDirectory.open(settings.server.data_dir, settings.storage.path) as directory:
+    with DataDirectory.open(settings.server.data_dir, settings.storage.path, settings.storage.key_file) as directory:
         before = _schema(directory.database)
         asyncio.run(_open_and_close(directory))
         return [f"{step.number:04}_{step.name}" for step in migrations()[before:]]
@@ -77,9 +77,9 @@ def _data(settings: Settings) -> str:
 
 
 def _key_file(settings: Settings) -> str:
-    if problem := key_problem(settings.server.data_dir, settings.storage.path):
+    if problem := key_problem(settings.server.data_dir, settings.storage.path, settings.storage.key_file):
         raise Problem(problem)
-    return "readable by its owner only"
+    return f"{settings.storage.key_file}"
 
 
 def _database(settings: Settings) -> str:
@@ -140,7 +140,7 @@ def _tls(settings: Settings) -> str:
     tls = settings.server.tls
     if tls is None:
         return "off: plain HTTP"
-    Tls(tls)
+    load_certificate(tls)
     return f"{tls.certificate} and {tls.key} fit"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from ipaddress import IPv4Network, ip_address
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from core.accounts import Network, parse_network
@@ -30,6 +31,7 @@ _ENDPOINT = re.compile(_AUTHORITY)
 _ORIGIN = re.compile(rf"(?P<origin>https?://{_AUTHORITY}?)/?", re.IGNORECASE)
 _PORT_RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _SQLITE_URL = re.compile(r"sqlite:(?:///)?(?!//|:memory:)(?P<file>[^?#]+)")
+_CREDENTIAL = re.compile(r"credential:(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)")
 _URL_PATH = re.compile(r"(?=/)(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~-]+)*/?")
 _PRICE = re.compile(r"(?P<sign>-?)[0-9]{1,9}(?:\.(?P<decimals>[0-9]+))?")
 
@@ -271,7 +273,20 @@ def _is_address(address: str) -> bool:
     return True
 
 
-# --- the database
+# --- files
+
+
+def file_in(folder: Path, credentials: Path) -> Kind[Path]:
+    """Return the kind of file that lies in the folder, unless its path is absolute, or is a credential of systemd."""
+
+    def read(value: object) -> Path:
+        if found := _CREDENTIAL.fullmatch(line(value)):
+            return credentials / found["name"]
+        if line(value).startswith("credential:"):
+            raise unfit(value, "a credential, such as credential:onefleet.key")
+        return folder / line(value)
+
+    return read
 
 
 def sqlite_file(value: object) -> str:

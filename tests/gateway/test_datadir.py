@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.credentials import USUAL_FOLDER
 from gateway.datadir import (
     KEY_FILE,
     LOCK_FILE,
@@ -14,6 +15,7 @@ from gateway.datadir import (
     UnusableDataDirectory,
     holder_of,
     key_problem,
+    make_key,
 )
 
 
@@ -155,3 +157,90 @@ def test_the_lock_is_let_go_when_the_key_is_refused(folder):
         with pytest.raises(UnusableDataDirectory) as refused, opened(folder):
             pass
         assert not isinstance(refused.value, DirectoryInUse)
+
+
+# --- a key file elsewhere
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    """A key that nobody but us has made, outside of the data directory."""
+    file = tmp_path / "keys" / "fleet.key"
+    file.parent.mkdir()
+    make_key(file)
+    return file
+
+
+@pytest.fixture
+def credential(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(key_file.parent))
+    return key_file
+
+
+def opened_by(key_file: Path, folder: Path):
+    return DataDirectory.open(folder, folder / "onefleet.db", key_file)
+
+
+def test_a_key_file_elsewhere_opens_what_it_has_sealed_and_none_is_made(folder, key_file):
+    key_file.chmod(0o400)
+    with opened_by(key_file, folder) as directory:
+        sealed = directory.vault.seal("test", b"secret")
+    with opened_by(key_file, folder) as directory:
+        assert directory.vault.open("test", sealed) == b"secret"
+    assert not (folder / KEY_FILE).exists()
+
+
+def test_a_key_file_elsewhere_that_is_missing_is_not_made_but_advice_is_given(folder, tmp_path):
+    file = tmp_path / "fleet.key"
+    with pytest.raises(UnusableDataDirectory) as refused, opened_by(file, folder):
+        pass
+    assert not file.exists()
+    assert key_problem(folder, folder / "onefleet.db", file) == str(refused.value)
+    command = str(refused.value).partition("make it yourself: ")[2]
+    subprocess.run(["bash", "-c", command], check=True)
+    with opened_by(file, folder):
+        assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_group_may_read_a_key_file_of_somebody_else(folder, key_file, monkeypatch):
+    key_file.chmod(0o440)
+    with pytest.raises(UnusableDataDirectory, match="mode 0440"), opened_by(key_file, folder):
+        pass
+    owner = key_file.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with opened_by(key_file, folder):
+        pass
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o460, 0o441])
+def test_nobody_beyond_that_group_may_read_it_and_nobody_else_may_change_it(folder, key_file, monkeypatch, mode):
+    key_file.chmod(mode)
+    owner = key_file.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(UnusableDataDirectory, match=f"mode {mode:04o}"), opened_by(key_file, folder):
+        pass
+
+
+def test_who_may_read_a_credential_is_left_to_who_hands_it_over(folder, credential):
+    credential.chmod(0o444)
+    with opened_by(credential, folder):
+        pass
+
+
+def test_a_credential_that_is_missing_is_called_one(folder, credential):
+    credential.unlink()
+    with pytest.raises(UnusableDataDirectory, match=r"unit must load it: LoadCredential=fleet\.key:"):
+        opened_by(credential, folder).__enter__()
+    assert not credential.exists()
+
+
+def test_a_credential_without_a_service_says_where_it_was_sought(folder, monkeypatch):
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    problem = key_problem(folder, folder / "onefleet.db", USUAL_FOLDER / "absent.key")
+    assert problem.startswith(f"the key file {USUAL_FOLDER}/absent.key is missing: it is a credential, ")
+    assert "$CREDENTIALS_DIRECTORY" in problem
+
+
+def test_a_secret_of_a_container_that_is_missing_is_called_one(folder):
+    file = Path("/run/secrets/absent.key")
+    assert key_problem(folder, folder / "onefleet.db", file).endswith("start that with one of the name absent.key")
