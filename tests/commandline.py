@@ -3,10 +3,10 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from tests import forked
 from tests.running import REPOSITORY, a_config, write_config
 
 
@@ -18,6 +18,7 @@ class Onefleet:
         self.data = folder / "data"
         self.config = folder / "config.toml"
         self.configure(**sections)
+        self.program = [*forked.PROGRAM]
         self.environ = os.environ | {"PYTHONPATH": str(REPOSITORY)}
 
     def configure(self, **sections: Any) -> None:
@@ -25,16 +26,8 @@ class Onefleet:
         write_config(self.config, a_config(self.folder, **sections))
 
     def __call__(self, *words: object, code: int = 0, **environ: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "gateway", *map(str, words)]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env=self.environ | environ,
-            timeout=60,
-            check=False,
-        )
+        command = [*self.program, *map(str, words)]
+        done = forked.outcome(command, environ=self.environ | environ, seconds=60, folder=self.folder)
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 

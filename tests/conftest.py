@@ -8,6 +8,7 @@ from hypothesis import settings
 
 from tests.goldenfiles import Golden
 from tests.running import RunningGateway
+from tests.shares import dealt
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("onefleet", deadline=None)
@@ -48,6 +49,12 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
     """One gateway for all tests that only add to it. A test that needs to be alone there takes `gateway.new_keys()`."""
     with RunningGateway(tmp_path_factory.mktemp("gateway")) as running:
         yield running
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if (worker := getattr(config, "workerinput", None)) is not None:
+        items[:] = dealt(items, worker["workercount"])
 
 
 # --- in CI, a test that was skipped has failed: nobody would notice that something is no longer proven

@@ -23,9 +23,9 @@ from core.people import User, hash_password
 from core.ports import Store, Transaction
 from core.service import Core
 from core.service.people import new_user
-from core.storage.sqlite import open_sqlite
 from core.vault import KEY_BYTES, Vault
 from tests.clocks import ManualClock
+from tests.databases import open_store
 
 PASSWORD = "correct horse battery"
 """The password of every `House.person`."""
@@ -162,7 +162,7 @@ async def open_house(folder: Path, clock: ManualClock | None = None, **equipment
     The equipment is what core is given besides, or in place of a silent console and an empty screen.
     """
     clock, vault = clock or ManualClock(), Vault(bytes(KEY_BYTES))
-    store = await open_sqlite(folder / "onefleet.db", vault, clock)
+    store = await open_store(folder / "onefleet.db", vault, clock)
     try:
         woken: list[InstanceId] = []
         house = booking.House(PortRange(20_000, 39_999), Limits())

@@ -68,7 +68,7 @@ def _built(name: str, tools: Mapping[str, str], build: Callable[..., ImageFiles]
     demand({**_TOOLS, **tools})
     folder = _IMAGES / f"{name}-{_digest_of_sources()}"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / ".lock").open("w") as lock:
+    with (folder.parent / f".{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             _remove_outdated(folder.parent, name)

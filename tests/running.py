@@ -5,7 +5,6 @@ import os
 import signal
 import ssl
 import subprocess
-import sys
 import time
 import tomllib
 import urllib.error
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from gateway import control
+from tests import forked
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEADLINE_SECONDS = 20.0
@@ -85,6 +85,8 @@ class RunningGateway:
     """`onefleet serve` in the background, with its configuration and data in the folder.
 
     `endpoint` is where it answers; `keys` are those that its first start made. It keeps its port when restarted.
+    `program` is the command; `launcher` are words before it, and `descriptors` open files, that a service manager starts
+    it with.
     """
 
     def __init__(self, folder: Path, **sections: Any) -> None:
@@ -92,6 +94,9 @@ class RunningGateway:
         self.config = folder / "config.toml"
         self.data = folder / "data"
         self.environ = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+        self.program: Sequence[str] = forked.PROGRAM
+        self.launcher: Sequence[str] = ()
+        self.descriptors: Sequence[int] = ()
         self.endpoint, self.welcome = "", ""
         self._keys: Keys | None = None
         self._document = a_config(folder, **sections)
@@ -109,7 +114,13 @@ class RunningGateway:
         """Start it and return once it is ready, or else once it listens."""
         log_size = self._size("stdout")
         with (self.folder / "stdout").open("ab") as out, (self.folder / "stderr").open("ab") as err:
-            self._process = subprocess.Popen(self._command("serve"), stdout=out, stderr=err, env=self.environ)
+            self._process = subprocess.Popen(
+                [*self.launcher, *self._command("serve")],
+                stdout=out,
+                stderr=err,
+                env=self.environ,
+                pass_fds=self.descriptors,
+            )
         text = eventually(lambda: self._greeting(log_size), what="the start of the gateway")
         self.endpoint = _after(text, " listens on " if " listens on " in text else " answers at ")
         if "access key  " in text:
@@ -179,7 +190,7 @@ class RunningGateway:
     ) -> subprocess.CompletedProcess[str]:
         """Return the outcome of a command, checked to end with the exit code unless that is None."""
         command = self._command(*words)
-        done = subprocess.run(command, capture_output=True, text=True, env=self.environ, timeout=timeout, check=False)
+        done = forked.outcome(command, environ=self.environ, seconds=timeout)
         assert code is None or done.returncode == code, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -241,7 +252,7 @@ class RunningGateway:
             self.kill()
 
     def _command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "gateway", *words, "--config", str(self.config)]
+        return [*self.program, *words, "--config", str(self.config)]
 
     def _running(self) -> "subprocess.Popen[bytes]":
         assert self._process is not None, "the gateway does not run"

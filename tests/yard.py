@@ -21,9 +21,9 @@ from core.ports import Store
 from core.reconciler import Reconciler
 from core.service import Core
 from core.state import State
-from core.storage.sqlite import open_sqlite
 from core.vault import KEY_BYTES, Vault
 from tests.clocks import ManualClock
+from tests.databases import open_store
 
 AT_ONCE = SimulatedSettings(boot_seconds=0, stop_seconds=0)
 NEVER = SimulatedSettings(boot_seconds=3600, stop_seconds=3600)
@@ -151,7 +151,7 @@ async def open_yard(
     clock, driver = clock or ManualClock(), driver or SimulatedDriver(settings, Site(data_dir))
     vault = Vault(bytes(KEY_BYTES))
     await driver.open()
-    store = await open_sqlite(data_dir / DATABASE, vault, clock)
+    store = await open_store(data_dir / DATABASE, vault, clock)
     await store.material(OrderId(0))  # a first read later would miss the file while it is `unwritable`
     house = House(ports, limits)
     reconciler = Reconciler(store, driver, clock, ports, **options)

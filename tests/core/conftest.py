@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from core.storage.sqlite import SqliteStore, open_sqlite
+from core.storage.sqlite import SqliteStore
 from core.vault import KEY_BYTES, Vault
 from tests.clocks import ManualClock
+from tests.databases import open_store
 from tests.fleetfixture import open_house
 from tests.tenants import move_in
 
@@ -30,12 +31,12 @@ async def store_factory(path, vault, clock):
     """Opens stores upon one database, and closes those that a test leaves open."""
     opened: list[SqliteStore] = []
 
-    async def open_store() -> SqliteStore:
-        store = await open_sqlite(path, vault, clock)
+    async def open_one() -> SqliteStore:
+        store = await open_store(path, vault, clock)
         opened.append(store)
         return store
 
-    yield open_store
+    yield open_one
     for store in opened:
         await store.close()
 

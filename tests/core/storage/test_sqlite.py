@@ -355,10 +355,13 @@ async def test_a_store_that_could_not_be_opened_leaves_nothing_open(path, vault,
 # --- secrets
 
 
-async def test_every_file_is_its_owners_alone(tmp_path, world):
-    await world.claim_nonce("key", 0, "nonce")
+async def test_every_file_is_its_owners_alone(tmp_path, path, vault, clock):
+    store = await open_sqlite(path, vault, clock)
+    await store.transact(put_all(*a_world()))
+    await store.claim_nonce("key", 0, "nonce")
     modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
     assert modes == dict.fromkeys(["onefleet.db", "onefleet.db-wal", "onefleet.db-shm", "nonces"], 0o600)
+    await store.close()
 
 
 async def test_secrets_never_lie_open_in_the_files(tmp_path, world, store_factory):
