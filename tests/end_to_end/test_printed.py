@@ -1,32 +1,17 @@
-"""What we print ourselves, done as it is printed: the README's example, and what a first start tells to paste."""
+"""What a first start tells to paste, pasted as it is printed."""
 
 import json
 import re
-import sys
 
 import pytest
 
-from tests.end_to_end.commands import printed_in, run
-from tests.running import REPOSITORY
-
-# boto3's waiter asks every 15 seconds, for which no test has the time.
-_IMPATIENT = "import time; time.sleep = lambda seconds, sleep=time.sleep: sleep(seconds / 100)\n"
+from tests.end_to_end.commands import run
 
 
 @pytest.fixture
 def first_start(start_gateway):
     """A gateway that was started on an empty data directory."""
     return start_gateway(compute={"simulated": {"boot_seconds": 0.1}})
-
-
-def test_the_example_of_the_readme_prints_what_the_readme_says(first_start):
-    [example] = printed_in(REPOSITORY / "README.md", r"^```python\n(.*?)^```$")
-    [promise] = printed_in(REPOSITORY / "README.md", r"^It prints `(.*?)`")
-    keys = first_start.keys
-    ours = f'url, key, secret = "{first_start.endpoint}", "{keys.access_key}", "{keys.secret_key}"'
-    filled_in, blanks = re.subn(r"^url, key, secret = .*$", ours, example, flags=re.MULTILINE)
-    assert blanks == 1
-    assert run([sys.executable, "-c", _IMPATIENT + filled_in]).strip() == promise
 
 
 def test_the_examples_of_the_welcome_rent_and_show_machines_as_they_stand(first_start):
