@@ -37,7 +37,7 @@ def main() -> int:
         effort = replace(effort, boots={})
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no server is left behind
     started = time.monotonic()
-    cores = _cores()
+    cores = usable_cores()
     # Not /tmp, which may be in memory.
     with tempfile.TemporaryDirectory(prefix=f"onefleet-bench-{os.getpid()}-", dir="/var/tmp") as folder:
         figures = list(Bench(Path(folder), effort, cores).run())
@@ -58,7 +58,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _cores() -> Cores:
+def usable_cores() -> Cores:
     """Return the first and the last core that this process may use; they are the same if it has only one."""
     usable = os.sched_getaffinity(0)
     return Cores(frozenset({min(usable)}), frozenset({max(usable)}), frozenset(usable))
@@ -72,7 +72,7 @@ def _surroundings(cores: Cores, effort: Effort, seconds: float) -> str:
 def _document(figures: Sequence[Figure], cores: Cores, effort: Effort, seconds: float) -> Mapping[str, object]:
     return {
         "versions": _versions(effort),
-        "cores": {"server": min(cores.server), "load": min(cores.load), "of": os.cpu_count(), "model": _model()},
+        "cores": {"server": min(cores.server), "load": min(cores.load), "of": os.cpu_count(), "model": processor()},
         "rounds": effort.rounds,
         "seconds": seconds,
         "measures": [figure.document() for figure in figures],
@@ -84,7 +84,7 @@ def _versions(effort: Effort) -> Mapping[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-def _model() -> str:
+def processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 

@@ -316,7 +316,7 @@ class Bench:
     def _resident(self, house: House) -> Limit:
         with house.serving() as server:
             at_start = server.resident_mb()
-            _list_all(house)
+            list_all(house)
             values = [at_start, server.resident_mb()]
         return Limit(f"resident memory, {self._effort.most:,} machines", "MB", values, max(values), _RESIDENT_MB)
 
@@ -357,7 +357,7 @@ def _large_requests(house: House) -> Iterator[tuple[str, Sequence[bytes]]]:
     yield "TerminateInstances", [ec2("TerminateInstances", **chosen), *follow_ups]
 
 
-def _list_all(house: House) -> None:
+def list_all(house: House) -> None:
     """Have every machine described, page by page."""
     token = ""
     while True:
