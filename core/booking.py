@@ -68,9 +68,9 @@ class _Login:
     line: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class House:
-    """What the operator has set for all bookings."""
+    """What the operator has set for all bookings. The limits may change: whoever needs them looks here."""
 
     ports: PortRange
     limits: Limits

@@ -50,6 +50,13 @@ class Pace:
         self._per_second, self._burst, self._clock = per_second, float(burst), clock
         self._buckets: dict[str, tuple[float, float]] = {}
 
+    def change(self, per_second: float, burst: int) -> None:
+        """Let keys ask so often from now on. What a key has left it keeps, as far as that still fits its bucket."""
+        now = self._clock()
+        settled = {key: self._left(bucket, now) for key, bucket in self._buckets.items()}
+        self._per_second, self._burst = per_second, float(burst)
+        self._buckets = {key: (min(left, self._burst), now) for key, left in settled.items()} if per_second else {}
+
     def take(self, key: str) -> None:
         """Return if the key may ask now, which counts as asking.
 
@@ -59,10 +66,13 @@ class Pace:
         if not self._per_second:
             return
         now = self._clock()
-        left, since = self._buckets.pop(key, (self._burst, now))
-        left = min(self._burst, left + (now - since) * self._per_second)
+        left = self._left(self._buckets.pop(key, (self._burst, now)), now)
         self._buckets[key] = (left - 1, now) if left >= 1 else (left, now)
         if len(self._buckets) > _MOST_BUCKETS:  # whoever has not asked for longest has a full bucket by now
             del self._buckets[next(iter(self._buckets))]
         if left < 1:
             raise TooManyRequests(self._per_second, (1 - left) / self._per_second)
+
+    def _left(self, bucket: tuple[float, float], now: float) -> float:
+        left, since = bucket
+        return min(self._burst, left + (now - since) * self._per_second)

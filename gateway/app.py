@@ -18,6 +18,7 @@ from core.booking import House
 from core.catalogue import Catalogue
 from core.clock import Clock, SystemClock
 from core.compute.drivers import DRIVERS
+from core.compute.site import Site
 from core.errors import StoreUnavailable
 from core.limits import Pace
 from core.ports import ComputeDriver, Store
@@ -29,11 +30,13 @@ from core.storage.samples import FILE_NAME as SAMPLES
 from core.storage.samples import SampleFile
 from core.storage.sqlite import open_sqlite
 from gateway import config, control, metrics, verbs
-from gateway.config import Settings
+from gateway.config import Settings, TlsSettings
+from gateway.current import Current
 from gateway.datadir import DataDirectory
 from gateway.innerdoor import InnerDoor, open_inner_door
 from gateway.metrics import Health, Metrics
 from gateway.office import Office
+from gateway.tls import expiry_of
 from protocols.boundary import Boundary, Exchange, Limits
 from protocols.console.app import ConsoleFrontEnd
 from protocols.console.house import Backstage, BrokenConfiguration, Finding
@@ -67,7 +70,7 @@ class Steward:
     @asynccontextmanager
     async def reconciling(self) -> AsyncIterator[None]:
         """Reconcile until the block ends."""
-        async with _at_work("reconciler", self._reconcile()):
+        async with at_work("reconciler", self._reconcile()):
             yield
 
     async def health(self) -> Health:
@@ -108,7 +111,7 @@ class Steward:
 
 
 @asynccontextmanager
-async def _at_work(name: str, work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+async def at_work(name: str, work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     """Do the work beside the block, until that ends."""
     task = asyncio.create_task(work, name=name)
     try:
@@ -123,7 +126,7 @@ async def _at_work(name: str, work: Coroutine[None, None, None]) -> AsyncIterato
 class Gateway:
     """All parts, open. Made by `open_gateway`."""
 
-    settings: Settings
+    current: Current
     directory: DataDirectory
     store: Store
     driver: ComputeDriver
@@ -136,6 +139,11 @@ class Gateway:
     inner_door: InnerDoor
     config_file: Path | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that count now."""
+        return self.current.settings
 
 
 @asynccontextmanager
@@ -155,7 +163,8 @@ async def open_gateway(
         store = await open_sqlite(directory.database, directory.vault, clock)
         closing.push_async_callback(store.close)
         await Administration(store, clock).set_catalogue(settings.catalogue)
-        driver = DRIVERS[compute.driver].open_driver(compute.driver_settings, settings.site)
+        current, site = Current(settings), settings.site
+        driver = DRIVERS[compute.driver].open_driver(compute.driver_settings, site)
         reconciler = Reconciler(
             store,
             driver,
@@ -168,6 +177,7 @@ async def open_gateway(
         administration = Administration(store, clock, reconciler.wake)
         house = House(compute.ports, settings.limits.per_account)
         pace = Pace(settings.limits.requests_per_second, settings.limits.burst)
+        current.follow(partial(_keep_up, house=house, pace=pace, site=site))
         samples = SampleFile(directory.path / SAMPLES) if compute.sample_seconds else NoSamples()
         closing.push_async_callback(samples.close)
         core = Core(
@@ -191,15 +201,15 @@ async def open_gateway(
         await driver.open(metadata.door)
         steward = Steward(store, reconciler)
         await closing.enter_async_context(steward.reconciling())
-        await closing.enter_async_context(_at_work("key uses", steward.keep_key_uses(core)))
+        await closing.enter_async_context(at_work("key uses", steward.keep_key_uses(core)))
         sampler = Sampler(store, driver, samples, clock, every_seconds=compute.sample_seconds)
         if compute.sample_seconds:
-            await closing.enter_async_context(_at_work("sampler", sampler.run()))
+            await closing.enter_async_context(at_work("sampler", sampler.run()))
         office = Office(administration, core, store, compute.ssh_host, steward.health)
         await closing.enter_async_context(control.listening(directory.path, partial(verbs.carry_out, office)))
         inner_door = await closing.enter_async_context(open_inner_door(directory.path))
         yield Gateway(
-            settings,
+            current,
             directory,
             store,
             driver,
@@ -207,11 +217,33 @@ async def open_gateway(
             sampler,
             administration,
             core,
-            Metrics(),
+            _metrics(directory, current),
             steward,
             inner_door,
             config_file,
         )
+
+
+def _metrics(directory: DataDirectory, current: Current) -> Metrics:
+    """Return metrics that tell of the disk too, and of the certificate that was read last."""
+    told = Metrics()
+    told.watch_disk(directory.path)
+
+    def note(tls: TlsSettings) -> None:
+        with suppress(OSError, ValueError):  # it has been judged already, where somebody can be told
+            told.note_certificate(expiry_of(tls.certificate))
+
+    current.follow_part(note, lambda settings: settings.server.tls)
+    if current.settings.server.tls is not None:
+        note(current.settings.server.tls)
+    return told
+
+
+def _keep_up(settings: Settings, *, house: House, pace: Pace, site: Site) -> None:
+    house.limits = settings.limits.per_account
+    pace.change(settings.limits.requests_per_second, settings.limits.burst)
+    now = settings.site
+    site.images, site.on_sale, site.pool = now.images, now.on_sale, now.pool
 
 
 # --- what is mounted
@@ -228,31 +260,54 @@ def mount(gateway: Gateway) -> web.Application:
         record=gateway.metrics.record,
     )
     app = web.Application(client_max_size=limits.body_bytes)
-    for path, endpoints in _by_path(settings).items():
-        front_ends = [Ec2FrontEnd(gateway.core, boundary, endpoint) for endpoint in endpoints]
-        app.router.add_route("*", path, by_host(front_ends, boundary))
-    if settings.zerosix is not None:
-        zerosix = ZeroSixFrontEnd(gateway.core, _zerosix(settings.zerosix, settings.compute.ssh_host), boundary)
+    _mount_ec2(app, gateway, boundary)
+    if (at := _zerosix(settings)) is not None:
+        zerosix = ZeroSixFrontEnd(gateway.core, at, boundary)
+        gateway.current.follow_part(zerosix.change, _zerosix)
         zerosix.mount(app, boundary.handler(zerosix))
-    if settings.console is not None:
-        console = _console(gateway, settings.console, boundary)
+    if (shown := _console(settings)) is not None:
+        house = ConsoleHouse(_explorables(gateway), gateway.inner_door, _backstage(gateway), gateway.stopping)
+        console = ConsoleFrontEnd(gateway.core, gateway.administration, boundary, shown, house)
+        gateway.current.follow_part(console.change, _console)
         console.mount(app, boundary.handler(console))
     OperatorPages(gateway).mount(app)
     app.router.add_route("*", "/{path:.*}", boundary.handler(Elsewhere(settings)))
     return app
 
 
-def _by_path(settings: Settings) -> Mapping[str, Sequence[Ec2Settings]]:
-    by_path: dict[str, list[Ec2Settings]] = {}
+def _mount_ec2(app: web.Application, gateway: Gateway, boundary: Boundary) -> None:
+    front_ends = [Ec2FrontEnd(gateway.core, boundary, endpoint) for endpoint in _ec2(gateway.settings)]
+    for path in dict.fromkeys(each.settings.path for each in front_ends):
+        app.router.add_route("*", path, by_host([each for each in front_ends if each.settings.path == path], boundary))
+
+    def keep_up(settings: Settings) -> None:
+        for front_end, endpoint in zip(front_ends, _ec2(settings), strict=True):
+            front_end.settings = endpoint
+
+    gateway.current.follow(keep_up)
+
+
+def _ec2(settings: Settings) -> Sequence[Ec2Settings]:
     home = settings.console.path if settings.console else ""
-    for endpoint in settings.ec2:
-        front_end = Ec2Settings(**asdict(endpoint), ssh_host=settings.compute.ssh_host, home=home)
-        by_path.setdefault(endpoint.path, []).append(front_end)
-    return by_path
+    return [Ec2Settings(**asdict(each), ssh_host=settings.compute.ssh_host, home=home) for each in settings.ec2]
 
 
-def _zerosix(settings: config.ZeroSixSettings, ssh_host: str) -> ZeroSixSettings:
-    return ZeroSixSettings(path=settings.path, timezone=settings.timezone, ranks=settings.ranks, ssh_host=ssh_host)
+def _zerosix(settings: Settings) -> ZeroSixSettings | None:
+    own, ssh_host = settings.zerosix, settings.compute.ssh_host
+    if own is None:
+        return None
+    return ZeroSixSettings(path=own.path, timezone=own.timezone, ranks=own.ranks, ssh_host=ssh_host)
+
+
+def _console(settings: Settings) -> ConsoleSettings | None:
+    console, zerosix = settings.console, settings.zerosix
+    if console is None:
+        return None
+    endpoints = [Endpoint("EC2", each.path, each.host, each.dialect) for each in settings.ec2]
+    if zerosix is not None:
+        endpoints.append(Endpoint("ZeroSix", zerosix.path))
+    ranks = zerosix.ranks if zerosix is not None else {}
+    return ConsoleSettings(console.path, console.title, console.issuer, settings.compute.ssh_host, endpoints, ranks)
 
 
 def _people(console: config.ConsoleSettings | None) -> PeopleSettings:
@@ -261,30 +316,15 @@ def _people(console: config.ConsoleSettings | None) -> PeopleSettings:
     return PeopleSettings(timedelta(hours=console.session_hours), console.has_sign_up)
 
 
-def _console(gateway: Gateway, console: config.ConsoleSettings, boundary: Boundary) -> ConsoleFrontEnd:
-    settings = gateway.settings
-    endpoints = [Endpoint("EC2", each.path, each.host, each.dialect) for each in settings.ec2]
-    if settings.zerosix is not None:
-        endpoints.append(Endpoint("ZeroSix", settings.zerosix.path))
-    ranks = settings.zerosix.ranks if settings.zerosix is not None else {}
-    return ConsoleFrontEnd(
-        gateway.core,
-        gateway.administration,
-        boundary,
-        ConsoleSettings(console.path, console.title, console.issuer, settings.compute.ssh_host, endpoints, ranks),
-        ConsoleHouse(_explorables(settings), gateway.inner_door, _backstage(gateway), gateway.stopping),
-    )
-
-
-def _explorables(settings: Settings) -> Sequence[Explorable]:
+def _explorables(gateway: Gateway) -> Sequence[Explorable]:
     """Return what can be explored: of endpoints that are called the same, the first."""
     found: dict[str, Explorable] = {}
-    for endpoints in _by_path(settings).values():
-        for endpoint in endpoints:
-            ec2 = Ec2Explorable(endpoint)
-            found.setdefault(ec2.name, ec2)
-    if settings.zerosix is not None:
-        zerosix = ZeroSixExplorable(_zerosix(settings.zerosix, settings.compute.ssh_host))
+    for endpoint in _ec2(gateway.settings):
+        ec2 = Ec2Explorable(endpoint)
+        found.setdefault(ec2.name, ec2)
+    if (at := _zerosix(gateway.settings)) is not None:
+        zerosix = ZeroSixExplorable(at)
+        gateway.current.follow_part(zerosix.change, _zerosix)
         found[zerosix.name] = zerosix
     return list(found.values())
 
@@ -300,7 +340,7 @@ def _backstage(gateway: Gateway) -> Backstage:
         hosts=gateway.driver.hosts,
         totals=lambda: gateway.sampler.totals,
         configured=partial(_configured, gateway),
-        look=partial(_look_at_driver, gateway.settings),
+        look=partial(_look_at_driver, gateway.current),
         troubles=troubles,
     )
 
@@ -314,9 +354,9 @@ async def _configured(gateway: Gateway) -> Catalogue:
         raise BrokenConfiguration(error.problems) from error
 
 
-async def _look_at_driver(settings: Settings) -> Sequence[Finding]:
-    compute = settings.compute
-    sights = await asyncio.to_thread(DRIVERS[compute.driver].look, compute.driver_settings, settings.site)
+async def _look_at_driver(current: Current) -> Sequence[Finding]:
+    compute, site = current.settings.compute, current.settings.site
+    sights = await asyncio.to_thread(DRIVERS[compute.driver].look, compute.driver_settings, site)
     return [Finding(sight.is_ok, sight.text) for sight in sights]
 
 

@@ -116,7 +116,7 @@ def _image(table: Table, base_dir: Path) -> tuple[ImageEntry, ImageFiles | None]
     image_name = table.need("name", name, "")
     entry = ImageEntry(
         name=image_name,
-        title=table.get("title", line, image_name),
+        title=table.follow("title", line, image_name),
         description=table.get("description", text, ""),
         architecture=table.get("architecture", _architecture, "x86_64"),
         platform=table.get("platform", one_of("linux", "windows"), "linux"),
@@ -148,7 +148,7 @@ def _product(table: Table, stock: _Stock) -> ProductEntry:
         slug=slug,
         title=table.need("title", line, ""),
         description=table.get("description", text, ""),
-        instance_type=table.get("instance_type", name, slug),
+        instance_type=table.follow("instance_type", name, slug),
         hourly_price=table.need("price", price, Decimal(0)),
         currency=table.get("currency", currency, "USD"),
         attributes=table.section("attributes", partial(_attributes, ranks=stock.ranks)),
@@ -158,7 +158,7 @@ def _product(table: Table, stock: _Stock) -> ProductEntry:
         gpu=table.optional("gpu", _gpu),
         architecture=architecture,
         image=_image_of(table, stock, architecture),
-        capacity=table.section("capacity", lambda zones: zones.entries(known("zone", stock.zones), whole(0), 0)),
+        capacity=table.section("capacity", partial(_capacity, zones=stock.zones)),
         has_metadata=table.get("metadata_service", flag, default=True),
     )
     return _require_room(table, product, stock)
@@ -184,8 +184,12 @@ def _require_room(table: Table, product: ProductEntry, stock: _Stock) -> Product
 def _attributes(table: Table, ranks: Ranks | None) -> Mapping[str, str]:
     table.forbid("geo", "follows from the zones in capacity; leave it out")
     kinds = {attribute: one_of(*ranks[attribute]) if ranks else name for attribute in RANKS}
-    values = {attribute: table.get(attribute, kind, "") for attribute, kind in kinds.items()}
-    return {attribute: value for attribute, value in values.items() if value}
+    values = {attribute: table.maybe(attribute, kind) for attribute, kind in kinds.items()}
+    return {attribute: value for attribute, value in values.items() if value is not None}
+
+
+def _capacity(table: Table, zones: Collection[str]) -> Mapping[str, int]:
+    return table.entries(zones, known("zone", zones), whole(0), 0)
 
 
 def _gpu(table: Table) -> Gpu:

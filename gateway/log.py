@@ -79,6 +79,12 @@ class Buffer:
                 return
 
 
+class _Least:
+    """The rank of the least important lines that are written. It may change while loggers are in use."""
+
+    rank = logging.INFO
+
+
 class _Channel:
     """What the structlog loggers of one name write to."""
 
@@ -88,9 +94,9 @@ class _Channel:
         self.name, self.write, self.write_now = name, buffer.write, buffer.write_now
 
 
-def _logger_class(render: Render, least: int) -> type[structlog.BoundLoggerBase]:
+def _logger_class(render: Render) -> type[structlog.BoundLoggerBase]:
     """Return a class of loggers without processors: a chain of them takes twice as long as all of this."""
-    methods = {name: _method(name, render) if rank >= least else _silence for name, rank in _LEVELS.items()}
+    methods = {name: _method(name, render) for name in _LEVELS}
     return type("Logger", (structlog.BoundLoggerBase,), methods | {"exception": _exception})
 
 
@@ -100,19 +106,18 @@ def _exception(self: Any, event: str, /, *args: object, **values: object) -> Non
 
 
 def _method(level: str, render: Render) -> Callable[..., None]:
-    is_urgent = _LEVELS[level] >= logging.WARNING
+    rank = _LEVELS[level]
+    is_urgent = rank >= logging.WARNING
 
     def speak(self: Any, event: str, /, *args: object, **values: object) -> None:
+        if rank < _Least.rank:
+            return
         channel = self._logger
         text = event % args if args else event
         line = render({"level": level, "event": text, "logger": channel.name, **self._context, **values})
         (channel.write_now if is_urgent else channel.write)(line)
 
     return speak
-
-
-def _silence(*_: object, **__: object) -> None:
-    """Take no notice of what is below the level."""
 
 
 class _FromStandardLibrary(logging.Handler):
@@ -144,14 +149,22 @@ def configure(form: str, level: str, *, file: int = _STANDARD_ERROR) -> Buffer:
     is_console = form == "console" or (form == "auto" and os.isatty(file))
     render = _console_renderer(has_colours=os.isatty(file)) if is_console else _as_json
     structlog.configure(
-        wrapper_class=_logger_class(render, _LEVELS[level]),
+        wrapper_class=_logger_class(render),
         logger_factory=lambda *names: _Channel(buffer, names[0] if names else ""),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=_LEVELS[level], handlers=[_FromStandardLibrary(buffer, render)], force=True)
+    logging.basicConfig(handlers=[_FromStandardLibrary(buffer, render)], force=True)
+    logging.getLogger("aiosqlite").setLevel(logging.INFO)  # below that it quotes rows, user data and all
+    set_level(level)
     logging.captureWarnings(capture=True)
     atexit.register(buffer.detach)
     return buffer
+
+
+def set_level(level: str) -> None:
+    """Let all loggers, those in use too, leave out from now on what is less important than the level."""
+    _Least.rank = _LEVELS[level]
+    logging.getLogger().setLevel(_Least.rank)
 
 
 def _event_of(record: logging.LogRecord) -> Event:

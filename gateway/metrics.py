@@ -1,11 +1,14 @@
 """What Prometheus scrapes: counted as requests go by, or read off the state when somebody asks."""
 
+import shutil
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import accumulate
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, GCCollector, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -128,8 +131,21 @@ class Metrics:
         }
         self._store = _gauge(registry, "store_healthy", "Whether the database can be written: 1 or 0.")
         self._ready = _gauge(registry, "ready", "Whether the gateway is ready, as /readyz tells: 1 or 0.")
+        self._expiry: Gauge | None = None  # without TLS there is none to tell of
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
+
+    def watch_disk(self, folder: Path) -> None:
+        """Tell from now on how much is free where the folder lies."""
+        free = _gauge(self._registry, "disk_free_bytes", "Free space where the data directory lies.")
+        free.set_function(lambda: shutil.disk_usage(folder).free)
+
+    def note_certificate(self, expires_at: datetime) -> None:
+        """Tell from now on when the certificate expires that has come into use."""
+        if self._expiry is None:
+            text = "When the certificate in use expires, as Unix time."
+            self._expiry = _gauge(self._registry, "certificate_expires_seconds", text)
+        self._expiry.set(expires_at.timestamp())
 
     def expose(self, state: State, reconciler: Reconciler, health: Health, totals: Mapping[ProductId, Total]) -> bytes:
         """Return everything in Prometheus' text format. `totals` is what machines used, by their product."""

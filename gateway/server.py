@@ -4,33 +4,39 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import structlog
 from aiohttp import hdrs, web
 
-from gateway import log, welcome
-from gateway.app import Gateway, mount, open_gateway
-from gateway.config import Settings
+from gateway import config, log, systemd, welcome
+from gateway.app import Gateway, at_work, mount, open_gateway
+from gateway.config import Endpoint, Explained
 from gateway.datadir import DataDirectory
-from gateway.tls import Tls, UnusableCertificate
+from gateway.reload import Reloader
+from gateway.tls import Tls
 from gateway.trouble import Trouble
 
 FIRST_ACCOUNT, FIRST_OPERATOR = "first", "operator@localhost"
 
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-_BACKLOG = 1024
+_BACKLOG = 4096
+"""As many as Linux keeps. Behind a service manager, whole restarts are waited for in there."""
+
 _IDLE_SECONDS = 75.0
 """How long a connection may be idle, or take to send a request's head. Proxies that keep connections must be quicker
 to drop them, as nginx is by default (60 seconds)."""
 
-_LOOK_SECONDS, _GIVING_UP_SECONDS = 0.02, 0.5
-"""At the end: between two looks at what is still running; for what runs after the grace to take note."""
+_LOOK_SECONDS, _FIRST_REQUEST_SECONDS, _GIVING_UP_SECONDS = 0.02, 2.0, 0.5
+"""At the end: between two looks at what is still running; for who has just connected to send a request; for what runs
+after the grace to take note."""
 
 _MOST_REQUEST_LINE_BYTES = 64 * 1024
 """EC2 clients may send everything in the query, 16 KiB of user data included."""
@@ -43,36 +49,71 @@ class CannotListen(Trouble):
     """The address to listen on cannot be had; the text says why."""
 
 
-async def serve(
-    settings: Settings, directory: DataDirectory, lines: log.Buffer, config_file: Path, say: Callable[[str], None]
-) -> None:
-    """Serve until SIGTERM or SIGINT comes; then let requests finish. SIGHUP reads the certificate again.
+async def serve(explained: Explained, directory: DataDirectory, lines: log.Buffer, say: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT comes; then let requests finish. SIGHUP reads the configuration again.
 
-    `say` is told what the person at the terminal should know.
+    `say` is told what the person at the terminal should know; the service manager, if there is one, what concerns it.
 
     Raises:
-        CannotListen, UnusableCertificate: see there. What `open_gateway` raises as well.
+        CannotListen, UnusableCertificate, UnusableSocket: see there. What `open_gateway` raises as well.
     """
+    manager, settings, file = systemd.take_over(), explained.settings, explained.file.absolute()
     loop = asyncio.get_running_loop()
     lines.attach(loop)
     tls = Tls(settings.server.tls) if settings.server.tls else None
-    stopping = _heed_signals(loop, lines, tls)
+    signals = _heed_signals(loop, lines)
     logger = structlog.get_logger("gateway")
-    async with open_gateway(settings, directory, config_file=config_file) as gateway:
-        async with _answering(gateway, tls) as address:
-            await _greet(gateway, address, config_file, say)
-            logger.info("listening", address=address, data_dir=str(directory.path), pid=os.getpid())
-            lines.flush()
-            _tune_gc()
-            await stopping.wait()
-            logger.info("stopping", grace_seconds=settings.server.shutdown_seconds)
-        logger.info("every request is answered")
-    logger.info("stopped")
+    with manager.watching():
+        async with open_gateway(settings, directory, config_file=file) as gateway:
+            gateway.current.follow(lambda changed: log.set_level(changed.log.level))
+            reloader = Reloader(
+                gateway.current, gateway.administration, tls, partial(config.explain, file), explained.values
+            )
+            async with _answering(gateway, tls, manager.sockets) as address:
+                await _greet(gateway, address, file, say)
+                _log_start(gateway, address, manager)
+                lines.flush()
+                _tune_gc()
+                herald = systemd.Herald(manager, address, gateway.steward.health)
+                async with at_work("herald", herald.run()), at_work("reloads", _reloads(signals, herald, reloader)):
+                    await signals.stopping.wait()
+                grace = settings.server.shutdown_seconds
+                manager.tell_stopping(f"Stopping: requests may take {grace:g} seconds to finish")
+                logger.info("stopping", grace_seconds=grace)
+            logger.info("every request is answered")
+        logger.info("stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class _Signals:
+    """What the process was told by signals."""
+
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    reloading: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def _reloads(signals: _Signals, herald: systemd.Herald, reloader: Reloader) -> None:
+    """Reload whenever that is asked for; what is asked for meanwhile, once more after it.
+
+    Each reload is a task of its own: a fault in one is told to the log, and spoils neither the next nor an orderly end.
+    """
+    while True:
+        await signals.reloading.wait()
+        signals.reloading.clear()
+        reload = asyncio.create_task(herald.reload(reloader.reload), name="reload")
+        try:
+            await asyncio.wait([reload])
+        finally:
+            reload.cancel()
 
 
 @asynccontextmanager
-async def _answering(gateway: Gateway, tls: Tls | None) -> AsyncIterator[str]:
-    """Listen until the block ends, then let running requests finish; yield the URL."""
+async def _answering(gateway: Gateway, tls: Tls | None, inherited: Sequence[socket.socket] = ()) -> AsyncIterator[str]:
+    """Listen until the block ends, then let running requests finish; yield the URL.
+
+    The sockets that are inherited are listened on in place of the configured address. What they have not been asked for
+    by the end stays in them, for the next process.
+    """
     server = gateway.settings.server
     runner = web.AppRunner(
         mount(gateway),
@@ -82,22 +123,33 @@ async def _answering(gateway: Gateway, tls: Tls | None) -> AsyncIterator[str]:
         shutdown_timeout=_GIVING_UP_SECONDS,
     )
     await runner.setup()
-    if runner.server is not None:
-        runner.server.request_handler = _with_shortcuts(runner.app, runner.server.request_handler)
+    assert runner.server is not None
+    runner.server.request_handler = _with_shortcuts(runner.app, runner.server.request_handler)
+    listeners: list[asyncio.Server] = []
     try:
-        context = tls.context if tls else None
-        site = web.TCPSite(runner, server.listen.host, server.listen.port, ssl_context=context, backlog=_BACKLOG)
-        try:
-            await site.start()
-        except OSError as error:
-            raise CannotListen(f"server.listen: {server.listen}: {os.strerror(error.errno or 0)}") from error
+        listeners += [await _listen(runner.server, where, tls) for where in inherited or (server.listen,)]
         async with gateway.inner_door.listening(runner):
-            yield _url(runner.addresses, is_tls=tls is not None)
-            await site.stop()
+            yield _url(listeners[0].sockets[0].getsockname(), is_tls=tls is not None)
+            unfinished = asyncio.gather(*(each.wait_closed() for each in listeners))
+            await asyncio.sleep(0)  # it must wait before they close: of those that are closed it returns at once
+            for each in listeners:
+                each.close()
             gateway.stopping.set()
-            await _finish(runner, server.shutdown_seconds)
+            await _finish(runner, unfinished, server.shutdown_seconds)
     finally:
+        for each in listeners:
+            each.close()
         await runner.cleanup()
+
+
+async def _listen(server: web.Server, where: socket.socket | Endpoint, tls: Tls | None) -> asyncio.Server:
+    loop, context = asyncio.get_running_loop(), tls.context if tls else None
+    if isinstance(where, socket.socket):
+        return await loop.create_server(server, sock=where, ssl=context, backlog=_BACKLOG)
+    try:
+        return await loop.create_server(server, where.host, where.port, ssl=context, backlog=_BACKLOG)
+    except OSError as error:
+        raise CannotListen(f"server.listen: {where}: {os.strerror(error.errno or 0)}") from error
 
 
 def _with_shortcuts(app: web.Application, otherwise: _Handler) -> _Handler:
@@ -130,19 +182,38 @@ def _with_shortcuts(app: web.Application, otherwise: _Handler) -> _Handler:
     return handle
 
 
-async def _finish(runner: web.AppRunner, seconds: float) -> None:
+async def _finish(runner: web.AppRunner, unfinished: asyncio.Future[list[None]], seconds: float) -> None:
     """Return once every request is answered, or the time is up; connections are closed as they fall idle.
 
     aiohttp's own way to stop lets a handler finish too, but takes in nothing more of a body that is on its way.
+    `unfinished` is done when the last connection is gone; it knows also of those that TLS is still beginning or ending.
     """
-    deadline = asyncio.get_running_loop().time() + seconds
-    while (connections := _connections(runner)) and asyncio.get_running_loop().time() < deadline:
+    now = asyncio.get_running_loop().time
+    deadline, first_deadline = now() + seconds, now() + min(seconds, _FIRST_REQUEST_SECONDS)
+    while now() < deadline:
+        connections = [each for each in _connections(runner) if not _is_over(each)]
+        may_begin = now() < first_deadline
+        if not connections and (unfinished.done() or not may_begin):
+            break
         for connection in connections:
+            if _is_new(connection) and may_begin:
+                continue
             if _is_idle(connection):
                 connection.force_close()
             elif _has_arrived(connection):
                 connection.close()  # after its answer, however soon the next request comes
         await asyncio.sleep(_LOOK_SECONDS)
+    unfinished.cancel()
+
+
+def _is_new(connection: web.RequestHandler) -> bool:
+    """Whether it has not sent any request yet. Who has just connected would be told of nothing but a broken pipe."""
+    return connection._request_count == 0  # noqa: SLF001  as below
+
+
+def _is_over(connection: web.RequestHandler) -> bool:
+    """Whether nothing is left but that the client agrees to its end, as TLS wants it; some never do."""
+    return connection.transport is None or connection._task_handler is None  # noqa: SLF001  as below
 
 
 def _is_idle(connection: web.RequestHandler) -> bool:
@@ -161,9 +232,9 @@ def _connections(runner: web.AppRunner) -> Sequence[web.RequestHandler]:
     return runner.server.connections if runner.server is not None else []
 
 
-def _url(addresses: Sequence[tuple[str, int]], *, is_tls: bool) -> str:
-    """Return the URL of the first address that is listened on, as a client on this machine would call it."""
-    host, port = addresses[0][:2]
+def _url(address: tuple[Any, ...], *, is_tls: bool) -> str:
+    """Return the URL of a socket that is listened on, as a client on this machine would call it."""
+    host, port = address[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  nothing is bound here
     return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
@@ -183,33 +254,27 @@ async def _greet(gateway: Gateway, address: str, config_file: Path, say: Callabl
     say(text)
 
 
-def _heed_signals(loop: asyncio.AbstractEventLoop, lines: log.Buffer, tls: Tls | None) -> asyncio.Event:
-    """Return the event that the first signal to stop sets; the second ends the process at once."""
-    stopping = asyncio.Event()
+def _log_start(gateway: Gateway, address: str, manager: systemd.ServiceManager) -> None:
+    logger = structlog.get_logger("gateway")
+    if manager.sockets:
+        logger.info("the service manager's sockets are served, and not server.listen", sockets=len(manager.sockets))
+    logger.info("listening", address=address, data_dir=str(gateway.directory.path), pid=os.getpid())
+
+
+def _heed_signals(loop: asyncio.AbstractEventLoop, lines: log.Buffer) -> _Signals:
+    """Return what signals will tell. The second one to stop ends the process at once."""
+    signals = _Signals()
 
     def stop(number: signal.Signals) -> None:
-        if stopping.is_set():
+        if signals.stopping.is_set():
             lines.flush()
             os._exit(128 + number)
-        stopping.set()
+        signals.stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
-    loop.add_signal_handler(signal.SIGHUP, _reload, tls)
-    return stopping
-
-
-def _reload(tls: Tls | None) -> None:
-    logger = structlog.get_logger("gateway")
-    if tls is None:
-        logger.info("SIGHUP: there is nothing to read again without [server.tls]")
-        return
-    try:
-        tls.reload()
-    except UnusableCertificate as error:
-        logger.error("the former certificate stays in use: %s", error)  # noqa: TRY400  the trace tells no more
-    else:
-        logger.info("the certificate was read again")
+    loop.add_signal_handler(signal.SIGHUP, signals.reloading.set)
+    return signals
 
 
 def _tune_gc() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from core.compute import simulated
-from core.compute.qemu.settings import QemuSettings, read_settings
+from core.compute.qemu.settings import QemuSettings, read_settings, require_wires
 from core.compute.site import Sight, Site
 from core.ports import ComputeDriver
 
@@ -16,14 +16,16 @@ S = TypeVar("S")
 class DriverKind(Generic[S]):
     """How a driver is configured and made.
 
-    `read_settings` turns the driver's own table of config.toml into its settings; it raises `ValueError` with the text
-    "key: what is wrong". `open_driver` makes the driver of its settings and its site; it touches nothing before its
-    `open` is awaited. `look` tells whether the driver could do its work here and now, and changes nothing; it may take
-    some seconds.
+    `read_settings` turns the driver's own table of config.toml into its settings, a dataclass with a field a key; it
+    raises `ValueError` with the text "key: what is wrong" for what is wrong whatever the other keys say.
+    `open_driver` makes the driver of its settings and its site; it touches nothing before its `open` is awaited.
+    `judge` returns if what the site sells can be had with the settings, and raises such a `ValueError` if not. `look`
+    tells whether the driver could do its work here and now, and changes nothing; it may take some seconds.
     """
 
     read_settings: Callable[[Mapping[str, object]], S]
     open_driver: Callable[[S, Site], ComputeDriver]
+    judge: Callable[[S, Site], None]
     look: Callable[[S, Site], Sequence[Sight]]
 
 
@@ -44,8 +46,11 @@ def _look_at_qemu(settings: QemuSettings, site: Site) -> Sequence[Sight]:
 
 DRIVERS: Mapping[str, DriverKind[Any]] = {
     "simulated": DriverKind(
-        simulated.read_settings, simulated.SimulatedDriver, lambda *_: [Sight(is_ok=True, text=simulated.NOTICE)]
+        simulated.read_settings,
+        simulated.SimulatedDriver,
+        lambda *_: None,
+        lambda *_: [Sight(is_ok=True, text=simulated.NOTICE)],
     ),
-    "qemu": DriverKind(read_settings, _open_qemu, _look_at_qemu),
+    "qemu": DriverKind(read_settings, _open_qemu, require_wires, _look_at_qemu),
 }
 """Every driver by its name in config.toml."""

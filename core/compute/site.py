@@ -18,9 +18,9 @@ class ImageFiles:
     kernel_arguments: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Site:
-    """Where a driver does its work.
+    """Where a driver does its work. The last three may change while it does: it looks when it needs them.
 
     It keeps what it must under `data_dir`. Machines are reached by ssh on `ssh_host`. `images` has the files of those
     images that the configuration gives files of; the others are sought by name where the driver keeps images. `on_sale`

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from core import holding
 from core.accounts import Caller
 from core.addresses import Address, require_free
+from core.booking import House
 from core.catalogue import Zone
 from core.errors import InvalidRequest, UnknownZone
 from core.ids import AddressId, InstanceId, ZoneId
 from core.instances import require_changeable
-from core.limits import Limits
 from core.ports import Transaction
 from core.service.transactor import Transactor, fleet_of, home_of
 from core.tags import Resource, ResourceKind, TagSet, with_tags
@@ -28,8 +28,8 @@ class Wish:
 class Addresses:
     """Public addresses of accounts: held, bound to machines, released."""
 
-    def __init__(self, transactor: Transactor, limits: Limits) -> None:
-        self._transactor, self._limits = transactor, limits
+    def __init__(self, transactor: Transactor, house: House) -> None:
+        self._transactor, self._house = transactor, house
 
     async def allocate(self, caller: Caller, wish: Wish) -> Address:
         """Return an address that the account holds until it releases it.
@@ -43,9 +43,8 @@ class Addresses:
         now = self._transactor.now()
 
         def work(tx: Transaction) -> Address:
-            address = holding.hold(
-                tx, caller.account_id, self._zones(tx, caller, wish), now=now, limits=self._limits, wanted=wish.address
-            )
+            zones, limits = self._zones(tx, caller, wish), self._house.limits
+            address = holding.hold(tx, caller.account_id, zones, now=now, limits=limits, wanted=wish.address)
             if wish.tags:
                 resource = Resource(caller.account_id, ResourceKind.ADDRESS, address.id)
                 tx.put(with_tags(TagSet(resource, {}), dict(wish.tags)))
@@ -119,7 +118,7 @@ class Addresses:
             [machine] = fleet_of(tx, caller, now).instances_by_id([instance_id])
             require_changeable(machine)
             zones = [tx.state.zones[machine.zone_id]]
-            address = holding.hold(tx, caller.account_id, zones, now=now, limits=self._limits)
+            address = holding.hold(tx, caller.account_id, zones, now=now, limits=self._house.limits)
             return holding.bind(tx, replace(address, goes_with_machine=True), machine, may_move=False)
 
         address = await self._transactor.transact(caller, "hold address", work, _named)

@@ -27,7 +27,7 @@ from core.ids import ApiKeyId, InstanceId, KeyPairId, OrderId, RegionId
 from core.instances import Instance
 from core.journal import named
 from core.keypairs import KeyKind, KeyPair
-from core.limits import Pace
+from core.limits import Limits, Pace
 from core.orders import Booking, Order
 from core.ports import SampleStore, Store, Transaction
 from core.provision import is_provided, provide
@@ -104,12 +104,11 @@ class Core:
     ) -> None:
         self._store, self._vault, self._clock, self._house = store, vault, clock, house
         self._pace = pace
-        self.limits = house.limits
         self._transactor = transactor = Transactor(store, clock, wake)
-        self.addresses = Addresses(transactor, house.limits)
-        self.groups = SecurityGroups(transactor, house.limits)
+        self.addresses = Addresses(transactor, house)
+        self.groups = SecurityGroups(transactor, house)
         self.machines = Machines(
-            transactor, store, house.limits, console=console, screen=screen, samples=samples or NoSamples()
+            transactor, store, house, console=console, screen=screen, samples=samples or NoSamples()
         )
         self.serial = SerialConsoles(transactor, store, serial)
         self.selfviews = SelfViews(store, clock)
@@ -117,6 +116,11 @@ class Core:
         self.people = People(store, clock, people)
         self.history = History(transactor, store)
         self.spending = Spending(transactor, store)
+
+    @property
+    def limits(self) -> Limits:
+        """The most that one account may have."""
+        return self._house.limits
 
     def now(self) -> datetime:
         """Return the present moment, for signatures and answers alike."""
@@ -173,7 +177,7 @@ class Core:
         if credential.is_suspended:
             raise AccountSuspended(application.account_id)
         if self._pace is not None:
-            self._pace.take(credential.access_key)
+            self._pace.take(str(credential.key_id))  # of a session, its parent key's: it may have many
         self.access.note_use(credential.key_id, address, protocol)
         return Caller(
             application.account_id,

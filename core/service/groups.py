@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.accounts import Caller
+from core.booking import House
 from core.errors import DefaultGroup, GroupExists, GroupInUse, UnknownResource
 from core.ids import InstanceId, NetworkId, RuleId, SecurityGroupId
 from core.instances import Instance, with_news
-from core.limits import Limits
 from core.ports import Transaction
 from core.provision import new_group, new_rule, provide
 from core.securitygroups import (
@@ -39,8 +39,8 @@ class WantedRule:
 class SecurityGroups:
     """Security groups of accounts. What changes about one, the drivers of all its machines are told."""
 
-    def __init__(self, transactor: Transactor, limits: Limits) -> None:
-        self._transactor, self._limits = transactor, limits
+    def __init__(self, transactor: Transactor, house: House) -> None:
+        self._transactor, self._house = transactor, house
 
     async def create(
         self, caller: Caller, name: str, description: str, tags: Tags, network_id: NetworkId | None = None
@@ -62,7 +62,8 @@ class SecurityGroups:
                 network = fleet_of(tx, caller, now).network(network_id)
             if (network.id, name) in tx.state.groups_by_name:
                 raise GroupExists(name)
-            self._limits.require_room("security_groups", len(tx.state.security_groups_of.get(caller.account_id, ())))
+            have = len(tx.state.security_groups_of.get(caller.account_id, ()))
+            self._house.limits.require_room("security_groups", have)
             group = new_group(tx, network, name, description, now)
             _tag(tx, caller, ResourceKind.SECURITY_GROUP, group.id, tags)
             return group

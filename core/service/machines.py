@@ -7,7 +7,7 @@ from datetime import datetime
 
 from core.accounts import Caller
 from core.billing import repriced
-from core.booking import disks_to_keep, groups_in, require_fit
+from core.booking import House, disks_to_keep, groups_in, require_fit
 from core.errors import (
     DiskInUse,
     DoesNotFit,
@@ -34,7 +34,6 @@ from core.instances import (
     with_news,
 )
 from core.journal import named
-from core.limits import Limits
 from core.orders import USER_DATA_LIMIT_BYTES
 from core.passwords import new_password
 from core.ports import MachineMaterial, SampleStore, Store, Transaction
@@ -54,13 +53,13 @@ class Machines:
         self,
         transactor: Transactor,
         store: Store,
-        limits: Limits,
+        house: House,
         *,
         console: Callable[[InstanceId], Awaitable[bytes]],
         screen: Callable[[InstanceId], Awaitable[bytes]],
         samples: SampleStore,
     ) -> None:
-        self._transactor, self._store, self._limits = transactor, store, limits
+        self._transactor, self._store, self._house = transactor, store, house
         self._console, self._screen, self._samples = console, screen, samples
         self._equipping = asyncio.Lock()
 
@@ -82,7 +81,7 @@ class Machines:
             if after.options.metadata.is_enabled and not (machine.options.metadata.is_enabled or product.has_metadata):
                 raise NoMetadataService(product.slug)
             if after.options.keeps_disk and not machine.options.keeps_disk:
-                self._limits.require_room("kept_disks", disks_to_keep(tx.state, machine.account_id))
+                self._house.limits.require_room("kept_disks", disks_to_keep(tx.state, machine.account_id))
             return after
 
         return await self._change(caller, "set options", instance_id, work)

@@ -10,7 +10,8 @@ example:
 
 signals:
   SIGTERM, SIGINT  stop; a second one stops at once
-  SIGHUP           read the TLS certificate again
+  SIGHUP           read the configuration again: what is sold, limits, the TLS
+                   certificate and the log's level change at once, or nothing does
 
 pages beside the front-ends:
   /healthz         the process turns
@@ -27,13 +28,13 @@ def _serve(options: Options) -> int:
     from gateway import config, log, server  # noqa: PLC0415
     from gateway.datadir import DataDirectory  # noqa: PLC0415
 
-    settings = config.load(options.config)
-    file = config.locate(options.config).absolute()
-    with DataDirectory.open(settings.server.data_dir, settings.storage.path) as directory:
+    explained = config.explain(options.config)
+    settings = explained.settings
+    with DataDirectory.open(settings.server.data_dir, settings.storage.path, settings.storage.key_file) as directory:
         lines = log.configure(settings.log.format, settings.log.level)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(server.serve(settings, directory, lines, file, say))
+                runner.run(server.serve(explained, directory, lines, say))
         finally:
             lines.detach()
     return DONE

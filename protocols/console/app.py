@@ -41,6 +41,10 @@ class ConsoleFrontEnd:
         self._table = Table(SUBJECTS)
         self._pages = rendering.Pages(core, settings)
 
+    def change(self, settings: ConsoleSettings) -> None:
+        """Answer by these settings from now on; the path must be the same. What is being answered is not touched."""
+        self._settings = settings
+
     def mount(self, app: web.Application, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> None:
         """Let the handler, which wraps this front-end, answer for everything under its path."""
         app.router.add_route("*", self._settings.path.rstrip("/"), handler)

@@ -110,7 +110,7 @@ def by_host(
 
 
 class Ec2FrontEnd:
-    """See `protocols.boundary.FrontEnd`."""
+    """See `protocols.boundary.FrontEnd`. Of its settings, the region and how strict it is may be changed."""
 
     name = Protocol.EC2.value
 
@@ -214,7 +214,8 @@ class Ec2FrontEnd:
             return region, ""
         if signed_for and self.settings.is_strict:
             raise UnknownRegion(signed_for, await self._core.region_names())
-        return await self._core.region(self.settings.region), ""
+        own = await self._core.find_region(self.settings.region)  # none while it is being replaced by another
+        return own or await self._core.region(""), ""
 
     def _verify(
         self, claim: signatures.Claim, signed: signatures.SignedRequest, secret_key: str, exchange: Exchange

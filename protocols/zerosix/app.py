@@ -52,6 +52,10 @@ class ZeroSixFrontEnd:
         self._folder, self._root = path_parts(settings.path), path_parts(settings.root)
         self._headers = lru_cache(maxsize=1024)(self._make_headers)  # clients may call any host, so not for ever
 
+    def change(self, settings: ZeroSixSettings) -> None:
+        """Answer by these settings from now on; the path must be the same. What is being answered is not touched."""
+        self._settings, self._routes = settings, Routes(*all_routes(settings))
+
     def mount(self, app: web.Application, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> None:
         """Let the handler, which wraps this front-end, answer for everything under its root."""
         root = self._settings.root

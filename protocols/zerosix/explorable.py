@@ -62,6 +62,10 @@ class ZeroSixExplorable:
     has_regions = False
 
     def __init__(self, settings: ZeroSixSettings) -> None:
+        self.change(settings)
+
+    def change(self, settings: ZeroSixSettings) -> None:
+        """Show what the front-end answers by these settings."""
         self._settings = settings
         self._served = {each.operation.name: each for each in _served(settings)}
         self._operations = tuple([each.operation for each in self._served.values()])

@@ -139,3 +139,41 @@ def test_the_buckets_of_keys_that_no_longer_ask_are_not_kept_for_ever(watch):
     for number in range(10_000):
         pace.take(f"key {number}")
     assert len(pace._buckets) <= 4096
+
+
+# --- a pace that changes
+
+
+def test_what_a_key_has_left_it_keeps(watch):
+    pace = Pace(1, 10, watch)
+    taken(pace, 8)
+    pace.change(1, 5)
+    assert taken(pace, 10) == 2
+
+
+def test_no_key_has_more_left_than_its_bucket_holds_by_now(watch):
+    pace = Pace(1, 10, watch)
+    taken(pace, 1)
+    pace.change(1, 5)
+    assert taken(pace, 10) == 5
+
+
+def test_time_that_has_passed_counts_at_the_former_pace(watch):
+    pace = Pace(1, 10, watch)
+    taken(pace, 10)
+    watch.seconds += 2
+    pace.change(100, 10)
+    assert taken(pace, 10) == 2
+    watch.seconds += 0.0625
+    assert taken(pace, 10) == 6
+
+
+def test_a_pace_may_be_set_where_there_was_none_and_taken_away_again(watch):
+    pace = Pace(0, 1, watch)
+    taken(pace, 100)
+    pace.change(1, 3)
+    assert taken(pace, 10) == 3
+    pace.change(0, 1)
+    assert taken(pace, 100) == 100
+    pace.change(1, 3)
+    assert taken(pace, 10) == 3

@@ -1,6 +1,7 @@
 """Real machines for real clients: rented, logged into, changed and ended through one protocol, and seen in the other."""
 
 import base64
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,9 +13,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from tests.end_to_end.customer import Customer
+from tests.docs.pages import blocks
+from tests.end_to_end.commands import run
+from tests.end_to_end.customer import REGION, Customer
 from tests.machines import a_gateway, a_renter, folders, login_to, micro_image, processes
-from tests.running import eventually
+from tests.running import REPOSITORY, eventually
 from tests.ssh import Login
 
 __all__ = ["micro_image"]
@@ -161,6 +164,27 @@ def test_the_console_tells_of_the_boot_and_the_screen_is_a_picture(rented):
     assert "Linux version" in told or "BEGIN SSH HOST KEY KEYS" in told
     picture = ec2.get_console_screenshot(InstanceId=rented.id)["ImageData"]
     assert base64.b64decode(picture).startswith(b"\x89PNG")
+
+
+def test_the_tutorial_logs_in_as_it_says(rented, tmp_path):
+    tutorial = blocks(REPOSITORY / "docs" / "tutorial.md")
+    told = [each.text for each in tutorial if each.section.endswith("Log in") and each.language == "sh"]
+    shutil.copy(rented.login.key, tmp_path / "laptop.pem")
+    ssh = 'ssh() { command ssh -o UserKnownHostsFile=known "$@"; }\n'
+    printed = run(
+        ["bash", "-euc", f"cd {tmp_path}\n{ssh}{''.join(told)}"],
+        AWS_ACCESS_KEY_ID=rented.customer.keys.access_key,
+        AWS_SECRET_ACCESS_KEY=rented.customer.keys.secret_key,
+        AWS_ENDPOINT_URL=rented.customer.gateway.endpoint,
+        AWS_DEFAULT_REGION=REGION,
+        machine=rented.id,
+    )
+    assert printed.endswith("Linux x86_64\nrenter\n")
+
+
+def test_the_page_about_metadata_asks_as_it_says(rented):
+    [told] = [each.text for each in blocks(REPOSITORY / "docs" / "metadata.md") if each.language == "sh"]
+    assert rented.login.run(told) == rented.id
 
 
 def test_a_machine_is_told_its_own_name_and_its_key_only_with_a_token_where_that_is_asked_for(rented):

@@ -1,6 +1,7 @@
 """The parts of a gateway that only misbehave when something inside is broken on purpose, so in this process."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -87,6 +88,18 @@ async def test_a_client_that_does_not_finish_its_request_head_is_cut_off(gateway
         async with asyncio.timeout(DEADLINE_SECONDS):
             await reader.read()
         writer.close()
+
+
+async def test_every_socket_that_is_handed_over_is_served(gateway):
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    async with server._answering(gateway, None, listeners) as url:
+        assert url == f"http://127.0.0.1:{ports[0]}"
+        for port in ports:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+            writer.close()
 
 
 async def test_a_failed_start_closes_what_was_open(tmp_path):

@@ -235,3 +235,18 @@ def _microseconds_per_line(info) -> float:
             "request", request_id="0f3b", protocol="ec2", action="RunInstances", status=200, code=None, duration_ms=1.2
         )
     return (perf_counter() - started) * 1e6 / 500
+
+
+def test_a_level_that_is_changed_counts_for_loggers_that_are_in_use(lines):
+    lines.configure(level="warning")
+    ours, standard = structlog.get_logger("ours"), logging.getLogger("standard")
+    write = ours.info  # as the boundary keeps it
+    write("too early")
+    standard.info("too early")
+    log.set_level("info")
+    write("in time")
+    standard.info("in time")
+    log.set_level("error")
+    write("too late")
+    standard.warning("too late")
+    assert [line["event"] for line in lines.documents] == ["in time", "in time"]

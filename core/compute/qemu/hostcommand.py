@@ -1,7 +1,9 @@
 """Runs commands of the host that change its network, or make disks."""
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from core.ports import DriverCode, DriverError
 
@@ -16,18 +18,16 @@ async def run(words: Sequence[str], text: str = "", *, package: str, sentence: s
         DriverError: UNAVAILABLE, if it cannot be run or refuses; TIMEOUT. What it said is in the detail.
     """
     try:
-        command = await asyncio.create_subprocess_exec(
-            *words,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        with _holding(text) as stdin:
+            command = await asyncio.create_subprocess_exec(
+                *words, stdin=stdin, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            )
     except OSError as error:
         detail = f"{words[0]}: {error.strerror}; on Debian it is in the package {package}"
         raise DriverError(DriverCode.UNAVAILABLE, sentence, detail=detail) from error
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            printed, complaint = await command.communicate(text.encode())
+            printed, complaint = await command.communicate()
     except TimeoutError:
         detail = f"{words[0]} took longer than {_PATIENCE_SECONDS:g} seconds"
         raise DriverError(DriverCode.TIMEOUT, sentence, detail=detail) from None
@@ -39,3 +39,15 @@ async def run(words: Sequence[str], text: str = "", *, package: str, sentence: s
         detail = f"{' '.join(words)}: {' '.join(complaint.decode(errors='replace').split())}"
         raise DriverError(DriverCode.UNAVAILABLE, sentence, detail=detail)
     return printed.decode()
+
+
+@contextmanager
+def _holding(text: str) -> Iterator[int]:
+    """Yield a file that a command reads the text from. A pipe would not do: uvloop fails if its reader ends at once."""
+    descriptor = os.memfd_create("stdin")
+    try:
+        os.write(descriptor, text.encode())
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -11,7 +11,7 @@ from core.compute.qemu import accelerator, limits
 from core.compute.qemu.library import Library, UnusableImage
 from core.compute.qemu.network import shortcomings
 from core.compute.qemu.process import user_named
-from core.compute.qemu.settings import QemuSettings
+from core.compute.qemu.settings import QemuSettings, require_wires
 from core.compute.site import Sight, Site
 
 OLDEST = (7, 1)
@@ -50,12 +50,8 @@ def require_network(settings: QemuSettings, site: Site) -> str:
     Raises:
         ValueError: the host cannot do it, or what is sold cannot be had with it; the text says what to do.
     """
+    require_wires(settings, site)
     if settings.network == "user":
-        if site.pool:
-            raise ValueError(
-                "zones[].addresses: machines have no public addresses with compute.qemu.network set to user;"
-                " take the addresses out, or set it to routed"
-            )
         return "Machines are reached by ssh through ports of this host, and reach nothing"
     if missing := shortcomings():
         raise ValueError(" ".join(missing))

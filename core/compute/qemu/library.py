@@ -70,7 +70,7 @@ class Library:
 
     def __init__(self, site: Site) -> None:
         self.folder = site.data_dir / "images"
-        self._configured = site.images
+        self._site = site
 
     def files(self, name: str) -> ImageFiles:
         """Return the files of an image: those that the configuration names, else those registered under the name.
@@ -80,7 +80,7 @@ class Library:
         Raises:
             UnusableImage: it is missing, unreadable, or no such disk.
         """
-        found = self._configured.get(name) or self._registered(name)
+        found = self._site.images.get(name) or self._registered(name)
         for file in (found.disk, found.kernel, found.initrd):
             if file is not None and not os.access(file, os.R_OK):
                 why = "cannot be read" if file.exists() else "is missing"
@@ -93,7 +93,7 @@ class Library:
 
     def any_with_kernel(self) -> ImageFiles | None:
         """Return the files of some image that boots a kernel of its own, if there is one."""
-        for name in (*self._configured, *self.names()):
+        for name in (*self._site.images, *self.names()):
             with suppress(UnusableImage):
                 if (found := self.files(name)).kernel:
                     return found
@@ -205,7 +205,7 @@ class Library:
         return self.folder / name
 
     def _advice(self, name: str) -> str:
-        if name in self._configured:
+        if name in self._site.images:
             return "put it there, or correct the image's files in config.toml"
         replacing = " --replace" if self.has(name) else ""
         return (

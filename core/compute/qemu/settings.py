@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from ipaddress import IPv4Address, IPv4Network
 
 from core.compute.settings import DURATION, Rule, check
+from core.compute.site import Site
 
 PRIVATE_BLOCKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")
 """What is nobody's in the world, and so perhaps the operator's own: machines do not reach it unless told otherwise."""
@@ -40,6 +41,19 @@ def read_settings(table: Mapping[str, object]) -> QemuSettings:
     check(table, _RULES)
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     return QemuSettings(**values)  # type: ignore[arg-type]  # each value has just been judged
+
+
+def require_wires(settings: QemuSettings, site: Site) -> None:
+    """Return if machines can have the public addresses that are sold, if any are.
+
+    Raises:
+        ValueError: they cannot; the text says what to do.
+    """
+    if site.pool and settings.network == "user":
+        raise ValueError(
+            "zones[].addresses: machines have no public addresses with compute.qemu.network set to user;"
+            " take the addresses out, or set it to routed"
+        )
 
 
 def _is_text(value: object) -> bool:

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from core.booking import House, PortRange
 from core.errors import (
     AddressBound,
     AddressInUse,
@@ -101,7 +102,10 @@ async def test_no_two_accounts_hold_the_same_address(house, ours, theirs, addres
 
 
 async def test_an_account_may_hold_only_so_many(house, ours):
-    few = Addresses(Transactor(house.store, house.clock, house.woken.extend), Limits(addresses=2))
+    few = Addresses(
+        Transactor(house.store, house.clock, house.woken.extend),
+        House(PortRange(20_000, 39_999), Limits(addresses=2)),
+    )
     await few.allocate(ours.caller, Wish())
     with pytest.raises(LimitReached):
         await few.allocate(ours.caller, Wish())

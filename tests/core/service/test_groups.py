@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from core.booking import House, PortRange
 from core.errors import (
     DefaultGroup,
     GroupExists,
@@ -88,7 +89,10 @@ async def test_each_region_may_have_a_group_of_the_name(house, ours, groups):
 
 
 async def test_an_account_may_have_only_so_many_groups(house, ours):
-    few = SecurityGroups(Transactor(house.store, house.clock, house.woken.extend), Limits(security_groups=3))
+    few = SecurityGroups(
+        Transactor(house.store, house.clock, house.woken.extend),
+        House(PortRange(20_000, 39_999), Limits(security_groups=3)),
+    )
     await few.create(ours.caller, "third", "", NONE)
     with pytest.raises(LimitReached) as caught:
         await few.create(ours.caller, "fourth", "", NONE)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from core.billing import cost
+from core.booking import House, PortRange
 from core.errors import (
     DiskInUse,
     DoesNotFit,
@@ -142,7 +143,7 @@ async def test_an_account_may_keep_only_so_many_disks(house, ours):
     few = Machines(
         Transactor(house.store, house.clock, house.woken.extend),
         house.store,
-        Limits(kept_disks=2),
+        House(PortRange(20_000, 39_999), Limits(kept_disks=2)),
         console=house.core.machines._console,
         screen=house.core.machines._screen,
         samples=house.core.machines._samples,
@@ -480,7 +481,7 @@ async def test_a_machine_without_a_picture_is_not_up(house, ours):
     blind = Machines(
         Transactor(house.store, house.clock, house.woken.extend),
         house.store,
-        Limits(),
+        House(PortRange(20_000, 39_999), Limits()),
         console=nothing_said,
         screen=nothing_said,
         samples=NoSamples(),

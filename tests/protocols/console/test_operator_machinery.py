@@ -238,7 +238,7 @@ async def test_each_difference_is_told_field_by_field(stage, operator):
     assert page.texts("tbody tr > *")[:3] == ["product", "plain", "changed"]
     assert page.texts("tbody dt") == ["title", "hourly price"]
     assert page.texts("tbody dd") == [f"Plain → {EVIL}", "0.01 → 0.02"]
-    assert "1 difference. Restart the gateway to take it over." in page.visible
+    assert "1 difference. Let the gateway reload its configuration to take it over: systemctl reload onefleet, or SIGHUP." in page.visible
 
 
 async def test_what_is_new_and_what_is_retired_is_told(stage, operator):
@@ -253,7 +253,7 @@ async def test_what_will_be_overbooked_is_told_before_the_restart(stage, operato
     stage.catalogue = catalogue_with("nvidia-1080ti", capacity={"eu-1a": 2})
     page = await operator.get("operator/catalogue")
     assert any(
-        text.startswith("nvidia-1080ti eu-1a 3 2 After the restart: over-booked") for text in page.texts("tbody tr")
+        text.startswith("nvidia-1080ti eu-1a 3 2 After the reload: over-booked") for text in page.texts("tbody tr")
     )
 
 

@@ -148,6 +148,17 @@ def test_a_disk_that_builds_on_another_is_refused_at_every_launch(library):
     assert why_not(library).startswith(f"{files.disk}: it has a backing file")
 
 
+def test_files_that_are_configured_while_the_gateway_runs_count_from_then_on(tmp_path):
+    site = Site(tmp_path)
+    library = Library(site)
+    registered = register(library)
+    configured = ImageFiles(a_disk(tmp_path / "mine.qcow2"))
+    site.images = {"debian-12": configured}
+    assert library.files("debian-12") == configured
+    site.images = {}
+    assert library.files("debian-12") == registered
+
+
 def test_a_configured_file_that_is_missing_is_not_sought_elsewhere(tmp_path):
     library = Library(Site(tmp_path, images={"debian-12": ImageFiles(tmp_path / "mine.qcow2")}))
     register_elsewhere = Library(Site(tmp_path))
