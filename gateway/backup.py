@@ -4,9 +4,10 @@ import asyncio
 import errno
 import fcntl
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ from core.storage.sqlite import open_sqlite
 from core.vault import Vault
 from gateway.archive import FORMAT, Archive, Manifest, describe, is_compressed, open_archive, write
 from gateway.config import Settings
+from gateway.credentials import is_handed
 from gateway.datadir import KEY_FILE, held, key_in, key_problem
 from gateway.progress import Progress
 from gateway.swap import Swap, swap, sync_folder
@@ -30,6 +32,7 @@ from gateway.version import version
 DATABASE = "onefleet.db"
 """What the database is called in an archive, whatever it is called here."""
 
+_DATED = re.compile(r"onefleet-\d{8}T\d{6}Z\.tar\.gz")
 _SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _UNPACKING = "restoring"
 _ADVICE = {
@@ -78,6 +81,27 @@ def back_up(settings: Settings, target: Path, *, has_key: bool, is_forced: bool)
     return Backup(target, target.stat().st_size, manifest)
 
 
+def dated(folder: Path) -> Path:
+    """Return the name, by the time, for a backup in the folder: names are in the order of their times."""
+    return folder / f"onefleet-{SystemClock().now():%Y%m%dT%H%M%SZ}.tar.gz"
+
+
+def keep_newest(count: int, newest: Path) -> Sequence[Path]:
+    """Remove all but so many backups of a folder, of which `newest` is one that stays; return what was removed.
+
+    Only what is called as by `dated` is counted, and removed.
+
+    Raises:
+        Trouble: one cannot be removed.
+    """
+    older = [path for path in newest.parent.iterdir() if _DATED.fullmatch(path.name) and path != newest]
+    excess = sorted(older, reverse=True)[count - 1 :]
+    with _telling(newest.parent):
+        for path in excess:
+            path.unlink()
+    return excess
+
+
 def _require_place(settings: Settings, target: Path, *, is_forced: bool) -> None:
     if not target.name.endswith(_SUFFIXES):
         raise Trouble(f"{target}: the name of a backup ends in {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}")
@@ -101,9 +125,9 @@ def _copies(settings: Settings, folder: Path) -> Mapping[str, Path]:
 
 
 def _key_file(settings: Settings) -> Mapping[str, Path]:
-    if problem := key_problem(settings.server.data_dir, settings.storage.path):
+    if problem := key_problem(settings.server.data_dir, settings.storage.path, settings.storage.key_file):
         raise Trouble(problem)
-    return {KEY_FILE: settings.server.data_dir / KEY_FILE}
+    return {KEY_FILE: settings.storage.key_file}
 
 
 def _described(files: Mapping[str, Path], made_at: datetime) -> Manifest:
@@ -154,6 +178,7 @@ def restore(settings: Settings, source: Path, *, is_forced: bool) -> Restored:
     """
     with _telling(source), open_archive(source) as archive:
         _require_known(archive)
+        _require_key_to_stay(settings.storage.key_file, archive)
         with held(settings.server.data_dir) as finished:
             if finished is not None and finished.purpose == archive.digest:
                 return Restored(archive.manifest, _asides(finished))
@@ -177,11 +202,21 @@ def _require_known(archive: Archive) -> None:
         raise Trouble(f"{archive.path} has {', '.join(manifest.files)}, which is not what a backup has")
 
 
+def _require_key_to_stay(key_file: Path, archive: Archive) -> None:
+    """Return unless the backup has a key of its own, and the one here is not ours to replace by that."""
+    key = archive.manifest.files.get(KEY_FILE)
+    if key and is_handed(key_file) and not (key_file.exists() and describe(key_file) == key):
+        raise Trouble(
+            f"{archive.path} has a key, and {key_file}, which is another, is not this command's to replace: let whoever"
+            f" hands it to Onefleet put that key there (tar -xOf {archive.path} {KEY_FILE}). Nothing was changed"
+        )
+
+
 def _places(settings: Settings, manifest: Manifest) -> Mapping[str, Path]:
-    """Return where each file of the backup goes."""
-    folder = settings.server.data_dir
-    places = {DATABASE: settings.storage.path, SAMPLES: folder / SAMPLES, KEY_FILE: folder / KEY_FILE}
-    return {name: places[name] for name in manifest.files}
+    """Return where each file of the backup goes that is not there already."""
+    key_file = settings.storage.key_file
+    places = {DATABASE: settings.storage.path, SAMPLES: settings.server.data_dir / SAMPLES, KEY_FILE: key_file}
+    return {name: places[name] for name in manifest.files if name != KEY_FILE or not is_handed(key_file)}
 
 
 def _require_free(settings: Settings, places: Mapping[str, Path], *, is_forced: bool) -> None:
@@ -189,10 +224,11 @@ def _require_free(settings: Settings, places: Mapping[str, Path], *, is_forced: 
     if there and not is_forced:
         names = " and ".join(map(str, there))
         raise Trouble(f"{names} would be replaced: give --force for that, and they are kept under another name")
-    if KEY_FILE not in places and not (settings.server.data_dir / KEY_FILE).exists():
+    key_file = settings.storage.key_file
+    if KEY_FILE not in places and not key_file.exists():
         raise Trouble(
             "the backup has no key file, and without it the secrets in the database cannot be read: put the one that"
-            f" goes with it at {settings.server.data_dir / KEY_FILE} (mode 0600), and give the same command again"
+            f" goes with it at {key_file} (mode 0600), and give the same command again"
         )
 
 
@@ -220,15 +256,24 @@ def _make_fit(settings: Settings, archive: Archive, ready: Mapping[str, Path]) -
     """Bring the database up to date and let it skip ids, if this program can open it with the key that it will have."""
     for name in ready.keys() - {KEY_FILE}:
         require_sound(ready[name])
-    key_file = ready.get(KEY_FILE, settings.server.data_dir / KEY_FILE)
+    key_file = ready.get(KEY_FILE, settings.storage.key_file)
     vault = Vault(key_in(key_file.read_bytes(), key_file))
     try:
         asyncio.run(_try_out(ready[DATABASE], vault))
         leap(ready[DATABASE])
     except IncompatibleDatabase as error:
         raise Trouble(f"{archive.path} cannot be restored, and nothing was changed: {error}") from error
+    _hand_over(ready.values(), settings.server.data_dir)
     with ready[DATABASE].open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _hand_over(files: Iterable[Path], folder: Path) -> None:
+    """Let files belong to whoever the folder belongs to: root may restore for a service, which has to open them."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        for file in files:
+            os.chown(file, owner.st_uid, owner.st_gid)
 
 
 async def _try_out(database: Path, vault: Vault) -> None:

@@ -13,14 +13,18 @@ from gateway.commands import (
     applications,
     audit,
     backups,
+    beginning,
     catalogue,
     completion,
+    config,
     doctor,
     images,
     instances,
+    licences,
     orders,
     people,
     process,
+    service,
     usage,
 )
 from gateway.commands.command import REFUSED, WRONG, Argument, Command
@@ -34,7 +38,7 @@ _ABOUT = "One fleet of rented machines behind the EC2 and the ZeroSix APIs."
 
 _EPILOG = """\
 a first hour:
-  onefleet check                           is the configuration in order?
+  onefleet init                            make a configuration, here
   onefleet serve                           start; it tells the first API key
   onefleet account add "Example Ltd"       make a customer
   onefleet key add --account 100000000002  give the customer an API key
@@ -45,6 +49,8 @@ Exit codes: 0 done, 1 refused, 2 wrong command line or configuration.
 """
 
 GROUPS: Mapping[str, str] = {
+    "config": "the configuration: show, example",
+    "service": "the gateway as a service of this host: install",
     "account": "customers: add, list, show, suspend, resume, limit",
     "user": "people who sign in: add, list, password, reset-second-factor, disable, enable, operator",
     "app": "what acts for accounts: list, show",
@@ -58,9 +64,12 @@ GROUPS: Mapping[str, str] = {
 """What each group of commands is about, and its commands."""
 
 COMMANDS: Sequence[Command] = (
+    *beginning.COMMANDS,
     *process.COMMANDS,
+    *config.COMMANDS,
     *doctor.COMMANDS,
     *backups.COMMANDS,
+    *service.COMMANDS,
     *completion.COMMANDS,
     *accounts.COMMANDS,
     *people.COMMANDS,
@@ -71,6 +80,7 @@ COMMANDS: Sequence[Command] = (
     *instances.COMMANDS,
     *usage.COMMANDS,
     *audit.COMMANDS,
+    *licences.COMMANDS,
 )
 """Every command, as the help lists them."""
 
@@ -167,13 +177,13 @@ _CONFIG: Argument = {
 
 
 class _Version(argparse.Action):
-    """Prints the version, which takes a while to find, only when asked for it."""
+    """Prints what this is, which takes a while to find, only when asked for it."""
 
     def __init__(self, option_strings: Sequence[str], dest: str) -> None:
-        super().__init__(option_strings, dest, nargs=0, help="print the version")
+        super().__init__(option_strings, dest, nargs=0, help="print version, commit and build date")
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from gateway.version import version  # noqa: PLC0415
+        from gateway.version import build  # noqa: PLC0415
 
-        sys.stdout.write(f"onefleet {version()}\n")
+        sys.stdout.write(f"onefleet {build()}\n")
         parser.exit()

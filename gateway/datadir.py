@@ -211,7 +211,7 @@ def _missing(file: Path, database: Path) -> str:
         return f"{missing}: it is made only in the data directory; make it yourself: {_MAKE_KEY.format(file=file)}"
     return (
         f"{missing}, and without it the secrets in {database} cannot be read: put it back from your backup. To start"
-        " afresh instead, move the database away"
+        " afresh instead, name a new [server] data_dir"
     )
 
 

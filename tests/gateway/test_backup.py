@@ -423,3 +423,52 @@ def test_a_gateway_starts_on_what_was_restored_and_serves_its_customers(busy, tm
         eventually(lambda: busy.metric("onefleet_orphans") == 1, what="the report of the machine that is newer")
         again = customer.ec2("RunInstances", InstanceType=_PRODUCT, ImageId=IMAGE, MinCount=1, MaxCount=1)
         assert machines_in(again)[0]["instanceId"] != machines_in(later)[0]["instanceId"]
+
+
+# --- a folder of them
+
+
+def test_in_a_folder_a_backup_is_called_by_its_time_and_so_many_are_kept(onefleet, tmp_path):
+    folder = a_folder(onefleet, tmp_path, "20240101T000000Z", "20240102T000000Z", "20240103T000000Z")
+    told = onefleet.json("backup", folder, "--keep", "2")
+    assert told["removed"] == [str(folder / named(day)) for day in ("20240102T000000Z", "20240101T000000Z")]
+    assert sorted(folder.iterdir()) == [folder / named("20240103T000000Z"), Path(told["file"])]
+
+
+def test_the_backup_that_was_just_made_stays_although_the_clock_was_ahead_once(onefleet, tmp_path):
+    folder = a_folder(onefleet, tmp_path, "20990101T000000Z", "20990102T000000Z")
+    told = onefleet.json("backup", folder, "--keep", "1")
+    assert list(folder.iterdir()) == [Path(told["file"])]
+
+
+def test_what_is_called_otherwise_is_not_removed(onefleet, tmp_path):
+    folder = a_folder(onefleet, tmp_path, "20240101T000000Z")
+    others = [
+        folder / "before-the-upgrade.tar.gz",
+        folder / "onefleet.key",
+        folder / f"{named('20240101T000000Z')}.part",
+    ]
+    for other in others:
+        other.touch()
+    onefleet("backup", folder, "--keep", "1")
+    assert all(other.exists() for other in others)
+
+
+def test_backups_are_kept_in_a_folder_only(onefleet, tmp_path):
+    said = onefleet("backup", tmp_path / "one.tar.gz", "--keep", "1", code=1).stderr
+    assert "--keep is for a folder" in said
+    assert "1 or more" in onefleet("backup", tmp_path, "--keep", "0", code=2).stderr
+
+
+def a_folder(onefleet: Onefleet, tmp_path: Path, *times: str) -> Path:
+    """Return a folder with a backup of each time, beside data to make another of."""
+    an_account(onefleet, "one")
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    for time in times:
+        (folder / named(time)).touch()
+    return folder
+
+
+def named(time: str) -> str:
+    return f"onefleet-{time}.tar.gz"

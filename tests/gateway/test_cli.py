@@ -1,6 +1,7 @@
 import os
 import pty
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -68,7 +69,8 @@ def test_serving_does_not_import_what_only_tests_and_pages_need():
 
 
 def test_the_version_is_told(onefleet):
-    assert re.fullmatch(r"onefleet (\d+\.\d+\.\d+|\(not installed\))\n", onefleet("--version").stdout)
+    told = r"onefleet (\d+\.\d+\.\d+|\(not installed\)) \(commit [0-9a-f]{12}, a working tree\)\n"
+    assert re.fullmatch(told, onefleet("--version").stdout)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_a_missing_configuration_is_told_without_a_traceback(onefleet):
     onefleet.config.unlink()
     said = onefleet("account", "list", code=2).stderr
     assert said.startswith("onefleet: ")
-    assert "there is no such file" in said
+    assert "there is no config.toml here" in said
     assert said.count("\n") == 1
 
 
@@ -584,17 +586,34 @@ def test_other_shells_are_told_every_command(onefleet, shell):
 # --- whose packages
 
 
-def test_somebody_elses_core_is_refused(onefleet, tmp_path):
-    (tmp_path / "stranger" / "core").mkdir(parents=True)
-    (tmp_path / "stranger" / "core" / "__init__.py").touch()
-    code = "import runpy, sys; sys.path.insert(1, sys.argv.pop(1)); runpy.run_module('gateway', run_name='__main__')"
+@pytest.mark.parametrize("name", ["core", "gateway", "protocols"])
+def test_somebody_elses_package_is_refused(tmp_path, name):
+    (tmp_path / "stranger" / name).mkdir(parents=True)
+    (tmp_path / "stranger" / name / "__init__.py").touch()
+    said = refusal(tmp_path, f"{tmp_path / 'stranger'}:{REPOSITORY}")
+    assert f"onefleet: the package {name!r} that Python finds is not Onefleet's" in said
+    assert str(tmp_path / "stranger" / name) in said
+
+
+def test_a_package_that_was_installed_over_ours_is_refused(tmp_path):
+    for name in ("core", "gateway", "protocols"):
+        shutil.copytree(REPOSITORY / name, tmp_path / "site" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "onefleet.py", tmp_path / "site")
+    (tmp_path / "site" / "protocols" / "__init__.py").write_text('"""Somebody else\'s."""\n')
+    said = refusal(tmp_path, str(tmp_path / "site"))
+    assert "the package 'protocols'" in said
+    assert "another was installed over it" in said
+
+
+def refusal(tmp_path, path):
+    """Return what `onefleet --help` says that was started with this path for packages, as it is refused."""
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "stranger"), "--help"],
+        [sys.executable, "-c", "import sys, onefleet; sys.exit(onefleet.main())", "--help"],
         capture_output=True,
         text=True,
         check=False,
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": f"{tmp_path / 'stranger'}:{REPOSITORY}"},
+        env=os.environ | {"PYTHONPATH": path},
     )
     assert done.returncode == 1
-    assert "onefleet: the package 'core' that Python finds is not Onefleet's" in done.stderr
+    return done.stderr
