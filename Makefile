@@ -44,6 +44,7 @@ screenshots: $(VENV)/.testable .tools/.installed
 	$(BIN)/python -m tests.screenshots
 
 newcomer: $(VENV)/.testable .tools/.installed
+	@command -v buildah >/dev/null || apt-get install -qq -y --no-install-recommends buildah crun >/dev/null
 	ONEFLEET_NEWCOMER=1 $(BIN)/python -m pytest tests/newcomer $(ARGS)
 
 dist:

@@ -64,6 +64,8 @@ def test_what_is_installed_from_debian_has_a_row_each_and_nothing_else_has():
     packages = {
         *re.findall(r"^ +\[\S+\]=(\S+)$", for_tests, re.MULTILINE),
         *re.findall(r"missing\+=\(([\w-]+)\)", for_tests),
+        *(name for names in re.findall(r"apt-get download -qq ([a-z -]+)", for_tests) for name in names.split()),
+        *re.findall(r"apt-get install .*--no-install-recommends (\w+) (\w+)", (REPOSITORY / "Makefile").read_text())[0],
         *listed.replace('"$library"', "libpython3.11").split(),
     }
     assert set(named(under="What comes from Debian")) == packages

@@ -12,7 +12,6 @@ PAGES: Sequence[Path] = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs")
 NEWCOMERS: Mapping[str, str] = {
     "by make newcomer: checkout": "a clone in a fresh Debian, with what the page has apt-get install",
     "by make newcomer: debian": "the single file alone in a fresh Debian, as root",
-    "by make newcomer: systemd": "the single file in a Debian guest with systemd, as root",
     "by make newcomer: container": "the single file in a container",
 }
 """The notes of blocks that take a whole system, and what `make newcomer` runs them on."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.docs.pages import blocks
+from tests.docs.pages import NEWCOMERS, PAGES, blocks
 
 PAGE = """\
 # Page
@@ -53,3 +53,14 @@ def test_a_block_in_a_list_is_told_without_its_indent(found):
 
 def test_the_note_is_that_of_the_comment_right_above(found):
     assert [block.note for block in found] == ["", "refused", ""]
+
+
+def test_what_is_left_to_newcomers_is_what_they_run():
+    left = {(page.name, block.note) for page in PAGES for block in blocks(page) if block.note in NEWCOMERS}
+    assert left == {
+        ("README.md", "by make newcomer: checkout"),
+        ("images.md", "by make newcomer: debian"),
+        ("machines.md", "by make newcomer: debian"),
+        ("quickstart.md", "by make newcomer: debian"),
+        ("service.md", "by make newcomer: container"),
+    }

@@ -10,12 +10,12 @@ import time
 import boto3
 
 from tests.dist.built import built
-from tests.docs.pages import NEWCOMERS, PAGES, blocks
+from tests.docs.pages import blocks
 from tests.end_to_end.test_printed import examples
 from tests.running import REPOSITORY
 
 CHECKOUT, ALONE = "by make newcomer: checkout", "by make newcomer: debian"
-UNIT_TESTS = "tests/core tests/protocols tests/contracts tests/test_contracts.py"
+UNIT_TESTS = "tests/core tests/protocols --ignore=tests/core/compute/qemu"
 
 
 def of_page(name, note):
@@ -63,6 +63,18 @@ def test_the_single_file_alone_serves_in_a_fresh_debian(debian, capsys):
         assert [order["ec2_reservation_id"] for order in json.loads(orders)] == [booked["ReservationId"]]
 
 
+def test_pipx_installs_the_wheel_and_the_source_archive(debian):
+    debian.run("apt-get install -y --no-install-recommends pipx")
+    for archive in [*built().glob("*.whl"), *built().glob("*.tar.gz")]:
+        shutil.copy(archive, debian.root / "root")
+        debian.run(f"pipx install ./{archive.name}")
+        said = debian.run(
+            "cd /tmp; ~/.local/bin/onefleet --version; ~/.local/bin/onefleet init fleet; cd fleet; ~/.local/bin/onefleet check"
+        )
+        assert re.search(r"commit [0-9a-f]{12}", said)
+        debian.run("pipx uninstall onefleet")
+
+
 def test_the_single_file_builds_images_in_a_fresh_debian(debian, capsys):
     shutil.copy(built() / "onefleet", debian.root / "usr/local/bin/onefleet")
     debian.run("mkdir fleet; cd fleet; onefleet init")
@@ -83,11 +95,6 @@ def test_two_builds_of_one_commit_are_the_same_to_the_byte(tmp_path, capsys):
     subprocess.run(["make", "dist"], cwd=again, check=True, capture_output=True)
     assert sums(again / "dist") == once
     told(capsys, f"{len(once)} files of make dist are the same in two builds")
-
-
-def test_every_block_that_is_left_to_newcomers_is_run_here_or_beside():
-    left = {(page.name, block.note) for page in PAGES for block in blocks(page) if block.note in NEWCOMERS}
-    assert left <= {("README.md", CHECKOUT), *((name, ALONE) for name in ("quickstart.md", "machines.md", "images.md"))}
 
 
 def sums(folder):

@@ -238,7 +238,10 @@ async def test_each_difference_is_told_field_by_field(stage, operator):
     assert page.texts("tbody tr > *")[:3] == ["product", "plain", "changed"]
     assert page.texts("tbody dt") == ["title", "hourly price"]
     assert page.texts("tbody dd") == [f"Plain → {EVIL}", "0.01 → 0.02"]
-    assert "1 difference. Let the gateway reload its configuration to take it over: systemctl reload onefleet, or SIGHUP." in page.visible
+    assert (
+        "1 difference. Let the gateway reload its configuration to take it over: systemctl reload onefleet, or SIGHUP."
+        in page.visible
+    )
 
 
 async def test_what_is_new_and_what_is_retired_is_told(stage, operator):
