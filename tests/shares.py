@@ -18,7 +18,7 @@ SECONDS = {
     "tests/end_to_end/test_machine_faults.py": 130,
     "tests/end_to_end/test_terraform.py": 125,
     "tests/docs/test_examples.py": 120,
-    "tests/dist/test_single_file.py": 120,
+    "tests/release/test_single_file.py": 120,
     "tests/end_to_end/test_state_machine.py": 110,
     "tests/bench/test_bench.py": 70,
     "tests/end_to_end/test_kill.py": 65,

@@ -203,7 +203,9 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def _verdict(missed_by: float) -> str:
-    return f"missed {missed_by:.0%}" if missed_by else "met"
+    if not missed_by:
+        return "met"
+    return f"missed {missed_by:.0%}" if missed_by < 1 else f"missed {missed_by:.1f}x"
 
 
 def _rate(value: float) -> str:

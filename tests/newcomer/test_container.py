@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from tests.dist.built import built
 from tests.docs.pages import blocks
 from tests.end_to_end.commands import need_command
+from tests.release.built import built
 from tests.running import REPOSITORY
 
 BASE = "docker.io/library/debian:12-slim"

@@ -1,7 +1,7 @@
 """The single file as a service of a host with systemd: what docs/service.md has an operator do."""
 
-from tests.dist.built import built
 from tests.end_to_end.test_service_running import do_the_page
+from tests.release.built import built
 from tests.systemd import host
 
 

@@ -7,7 +7,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from tests.dist.built import built
+from tests.release.built import built
 from tests.running import REPOSITORY, RunningGateway
 
 

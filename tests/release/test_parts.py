@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.licences import Kind, Part, parse
-from tests.dist.built import built
+from tests.release.built import built
 from tests.running import REPOSITORY
 
 PYTHON = REPOSITORY / "build/dist/venv/bin/python"

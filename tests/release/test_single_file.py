@@ -15,7 +15,7 @@ import boto3
 import pytest
 
 from tests.commandline import Onefleet
-from tests.dist.built import built
+from tests.release.built import built
 from tests.running import REPOSITORY, RunningGateway, eventually
 
 PACKAGES = ("core", "gateway", "protocols")
