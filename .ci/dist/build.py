@@ -37,7 +37,6 @@ def main(python: str) -> None:
         "PYTHONHASHSEED": "0",
         "PYINSTALLER_ZLIB_COMPRESSION_LEVEL": "0",  # packed once, at the end, it comes out smaller, and starts sooner
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PIP_CONSTRAINT": str(TOP / "constraints.txt"),
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
     }
@@ -75,7 +74,7 @@ def _export(commit: str, built_at: str) -> None:
 
 def _make_venv(python: str) -> None:
     _run(python, "-m", "venv", VENV)
-    _python("-m", "pip", "install", "-q", "--disable-pip-version-check", *_needs("dist"))
+    _install(*_needs("dist"))
 
 
 def _needs(extra: str) -> list[str]:
@@ -91,7 +90,7 @@ def _make_distributions() -> Path:
 
 
 def _make_bundle(wheel: Path) -> None:
-    _python("-m", "pip", "install", "-q", "--disable-pip-version-check", wheel)
+    _install(wheel)
     folders = ["--distpath", WORK / "bundle", "--workpath", WORK / "pyinstaller"]
     _python("-m", "PyInstaller", "--log-level", "ERROR", "--noconfirm", *folders, HERE / "onefleet.spec")
     _zip_timezones()
@@ -125,6 +124,11 @@ def _tell() -> None:
 
 def _step(text: str) -> None:
     print(f"{text} ...", flush=True)
+
+
+def _install(*what: object) -> None:
+    constraints = ["--constraint", TOP / "constraints.txt"]
+    _python("-m", "pip", "install", "--quiet", "--disable-pip-version-check", *constraints, *what)
 
 
 def _python(*words: object) -> None:
