@@ -32,7 +32,7 @@ from gateway.version import version
 DATABASE = "onefleet.db"
 """What the database is called in an archive, whatever it is called here."""
 
-_DATED = re.compile(r"onefleet-\d{8}T\d{6}Z\.tar\.gz")
+_DATED = re.compile(r"onefleet-\d{8}T\d{6}\.\d{6}Z\.tar\.gz")
 _SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _UNPACKING = "restoring"
 _ADVICE = {
@@ -82,8 +82,11 @@ def back_up(settings: Settings, target: Path, *, has_key: bool, is_forced: bool)
 
 
 def dated(folder: Path) -> Path:
-    """Return the name, by the time, for a backup in the folder: names are in the order of their times."""
-    return folder / f"onefleet-{SystemClock().now():%Y%m%dT%H%M%SZ}.tar.gz"
+    """Return the name, by the time, for a backup in the folder: names are in the order of their times.
+
+    Two of one second, as the timer's and a person's may be, have names of their own.
+    """
+    return folder / f"onefleet-{SystemClock().now():%Y%m%dT%H%M%S.%fZ}.tar.gz"
 
 
 def keep_newest(count: int, newest: Path) -> Sequence[Path]:

@@ -429,24 +429,35 @@ def test_a_gateway_starts_on_what_was_restored_and_serves_its_customers(busy, tm
 
 
 def test_in_a_folder_a_backup_is_called_by_its_time_and_so_many_are_kept(onefleet, tmp_path):
-    folder = a_folder(onefleet, tmp_path, "20240101T000000Z", "20240102T000000Z", "20240103T000000Z")
+    folder = a_folder(
+        onefleet, tmp_path, "20240101T000000.000000Z", "20240102T000000.000000Z", "20240103T000000.000000Z"
+    )
     told = onefleet.json("backup", folder, "--keep", "2")
-    assert told["removed"] == [str(folder / named(day)) for day in ("20240102T000000Z", "20240101T000000Z")]
-    assert sorted(folder.iterdir()) == [folder / named("20240103T000000Z"), Path(told["file"])]
+    assert told["removed"] == [
+        str(folder / named(day)) for day in ("20240102T000000.000000Z", "20240101T000000.000000Z")
+    ]
+    assert sorted(folder.iterdir()) == [folder / named("20240103T000000.000000Z"), Path(told["file"])]
+
+
+def test_backups_of_one_second_are_all_made(onefleet, tmp_path):
+    folder = a_folder(onefleet, tmp_path)
+    for _ in range(4):  # a command takes less than half a second
+        onefleet("backup", folder, "--keep", "9")
+    assert len(list(folder.iterdir())) == 4
 
 
 def test_the_backup_that_was_just_made_stays_although_the_clock_was_ahead_once(onefleet, tmp_path):
-    folder = a_folder(onefleet, tmp_path, "20990101T000000Z", "20990102T000000Z")
+    folder = a_folder(onefleet, tmp_path, "20990101T000000.000000Z", "20990102T000000.000000Z")
     told = onefleet.json("backup", folder, "--keep", "1")
     assert list(folder.iterdir()) == [Path(told["file"])]
 
 
 def test_what_is_called_otherwise_is_not_removed(onefleet, tmp_path):
-    folder = a_folder(onefleet, tmp_path, "20240101T000000Z")
+    folder = a_folder(onefleet, tmp_path, "20240101T000000.000000Z")
     others = [
         folder / "before-the-upgrade.tar.gz",
         folder / "onefleet.key",
-        folder / f"{named('20240101T000000Z')}.part",
+        folder / f"{named('20240101T000000.000000Z')}.part",
     ]
     for other in others:
         other.touch()
